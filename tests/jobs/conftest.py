@@ -1,4 +1,4 @@
-"""What a running process holds, against the sample studio."""
+"""The resources of a process, with the sample studio as Chatwoot."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,14 +14,14 @@ from proofdesk_simulators.serving import running
 @pytest.fixture
 def studio() -> Iterator[ChatwootSimulator]:
     """The sample studio."""
-    made = build("studio")
-    yield made
-    made.close()
+    simulator = build("studio")
+    yield simulator
+    simulator.close()
 
 
 @pytest.fixture
-async def held(studio: ChatwootSimulator, database_url: str, db: object) -> AsyncIterator[Resources]:
-    """Everything opened, with the studio as Chatwoot and the local model."""
+async def resources(studio: ChatwootSimulator, database_url: str, db: object) -> AsyncIterator[Resources]:
+    """Opened resources, with the studio as Chatwoot and the local embedding model."""
     with running(create_app(studio)) as base_url:
         settings = Settings(
             database_url=SecretStr(database_url),
@@ -31,5 +31,5 @@ async def held(studio: ChatwootSimulator, database_url: str, db: object) -> Asyn
             embedding_provider="local",
             worker_interval_seconds=1,
         )
-        async with open_resources(settings) as resources:
-            yield resources
+        async with open_resources(settings) as opened:
+            yield opened

@@ -25,24 +25,24 @@ def queue_length(conn: psycopg.Connection) -> int:
 
 
 async def test_command_executes_its_run_without_a_worker(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     other = await runs.request(db, project, catalog.RECONCILE.name, "manual")
-    run = await in_process.execute(held, project, JOB, {"limit": 1}, ignore_progress)
+    run = await in_process.execute(resources, project, JOB, {"limit": 1}, ignore_progress)
     assert (run.status, run.trigger, run.params, run.attempt) == ("ok", "cli", {"limit": 1}, 1)
     assert run.runner == runs.current_runner()
     assert (await runs.get(db, project, other.run.id)).status == "queued", "a command executes its own job only"
     assert queue_length(owner_conn) == 1
 
 
-async def test_command_executes_a_run_that_waits_for_a_worker(db: Database, project: Scope, held: Resources):
+async def test_command_executes_a_run_that_waits_for_a_worker(db: Database, project: Scope, resources: Resources):
     requested = await runs.request(db, project, JOB, "manual")
-    run = await in_process.execute(held, project, JOB, None, ignore_progress)
+    run = await in_process.execute(resources, project, JOB, None, ignore_progress)
     assert (run.id, run.status, run.trigger) == (requested.run.id, "ok", "manual")
 
 
 async def test_command_continues_the_run_of_a_killed_command(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     killed = await runs.request(db, project, JOB, "cli", queue_name="command-1")
     assert await runs.claim(db, project, JOB) is not None
@@ -50,13 +50,13 @@ async def test_command_continues_the_run_of_a_killed_command(
     owner_conn.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
     )
-    run = await in_process.execute(held, project, JOB, None, ignore_progress)
+    run = await in_process.execute(resources, project, JOB, None, ignore_progress)
     assert (run.status, run.attempt) == ("ok", 2)
     assert run.id != killed.run.id
 
 
 async def test_command_that_is_interrupted_cancels_its_run(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     began = asyncio.Event()
 
@@ -66,7 +66,7 @@ async def test_command_that_is_interrupted_cancels_its_run(
         raise AssertionError
 
     monkeypatch.setattr(catalog, "bind_handler", lambda *_: endless)
-    command = asyncio.create_task(in_process.execute(held, project, JOB, None, ignore_progress))
+    command = asyncio.create_task(in_process.execute(resources, project, JOB, None, ignore_progress))
     await began.wait()
     command.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -75,7 +75,7 @@ async def test_command_that_is_interrupted_cancels_its_run(
     assert queue_length(owner_conn) == 0
 
 
-async def test_tick_does_not_start_a_job_that_a_command_just_ran(db: Database, project: Scope, held: Resources):
-    await in_process.execute(held, project, catalog.OUTBOUND.name, None, ignore_progress)
-    started = await tick.start_due(db, held.settings, 25)
+async def test_tick_does_not_start_a_job_that_a_command_just_ran(db: Database, project: Scope, resources: Resources):
+    await in_process.execute(resources, project, catalog.OUTBOUND.name, None, ignore_progress)
+    started = await tick.start_due(db, resources.settings, 25)
     assert catalog.OUTBOUND.name not in [run.job_type for run in started], "it ran just now"

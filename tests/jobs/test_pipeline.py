@@ -18,36 +18,36 @@ from tests.support.jobs import start_run
 
 
 async def test_worker_makes_messages_searchable(
-    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
+    db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator
 ):
-    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
-    await worker.run_worker(held, drain=True)
-    synced = await runs.get(db, project, asked.run.id)
+    requested = await runs.request(db, project, catalog.SYNC.name, "manual")
+    await worker.run_worker(resources, drain=True)
+    synced = await runs.get(db, project, requested.run.id)
     assert synced.status == "ok", synced.error
     assert synced.meta["result"]["messages"] == studio.truth(rows=False)["counts"]["messages"]
     embedded = {run.job_type: run for run in await runs.list_latest(db, project)}[catalog.EMBED.name]
     assert embedded.status == "ok", "a sync that made chunks asks for their embedding"
-    answer = await results.search(db, project, held.provider, held.settings, SearchQuery(text="invoice"))
+    answer = await results.search(db, project, resources.provider, resources.settings, SearchQuery(text="invoice"))
     assert answer.results
     assert answer.results[0].source_url
 
 
-async def test_sync_without_chatwoot_names_the_settings(db: Database, project: Scope, held: Resources):
-    alone = dataclasses.replace(held, chatwoot=None)
-    asked = await start_run(db, project, catalog.SYNC.name, "cli")
-    ended = await runs.execute(db, project, asked.run, catalog.bind_handler(alone, catalog.SYNC.name))
+async def test_sync_without_chatwoot_names_the_settings(db: Database, project: Scope, resources: Resources):
+    alone = dataclasses.replace(resources, chatwoot=None)
+    requested = await start_run(db, project, catalog.SYNC.name, "cli")
+    ended = await runs.execute(db, project, requested.run, catalog.bind_handler(alone, catalog.SYNC.name))
     assert ended.status == "failed"
     assert (ended.error_details or {})["code"] == "chatwoot_not_configured"
     assert "CHATWOOT_BASE_URL" in (ended.error or "")
 
 
 async def test_chatwoot_failure_is_stored_with_its_request(
-    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator
+    db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator
 ):
     studio.faults.add("401_unknown_token")
-    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
-    await worker.run_worker(held, drain=True)
-    ended = await runs.get(db, project, asked.run.id)
+    requested = await runs.request(db, project, catalog.SYNC.name, "manual")
+    await worker.run_worker(resources, drain=True)
+    ended = await runs.get(db, project, requested.run.id)
     details = ended.error_details or {}
     assert (ended.status, details["code"]) == ("failed", "chatwoot_sync_failed")
     assert details["upstream"]["status"] == 401
@@ -55,11 +55,11 @@ async def test_chatwoot_failure_is_stored_with_its_request(
 
 
 async def test_reconcile_returns_its_proof(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     for job in (catalog.SYNC.name, catalog.RECONCILE.name):
-        asked = await start_run(db, project, job, "cli")
-        ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
+        requested = await start_run(db, project, job, "cli")
+        ended = await runs.execute(db, project, requested.run, catalog.bind_handler(resources, job))
         assert ended.status == "ok", ended.error
     assert ended.meta["result"]["complete"] is True
     for proof in ended.meta["result"]["inboxes"]:
@@ -67,10 +67,10 @@ async def test_reconcile_returns_its_proof(
 
 
 async def test_worker_sends_approved_messages(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
-    asked = await start_run(db, project, catalog.SYNC.name, "cli")
-    await runs.execute(db, project, asked.run, catalog.bind_handler(held, catalog.SYNC.name))
+    requested = await start_run(db, project, catalog.SYNC.name, "cli")
+    await runs.execute(db, project, requested.run, catalog.bind_handler(resources, catalog.SYNC.name))
     [place] = owner_conn.execute(
         "SELECT format('cw:%s:%s:%s', project_id, account_id, conversation_id) FROM cw_conversations"
         " WHERE contact_id IS NOT NULL ORDER BY last_activity_at DESC LIMIT 1"
@@ -79,16 +79,16 @@ async def test_worker_sends_approved_messages(
         db, project, DraftRequest("chatwoot", place[0], {"text": "A word from the worker"}, "key")
     )
     message = await approval.approve(db, project, draft.id)
-    asked = await runs.request(db, project, catalog.OUTBOUND.name, "schedule")
-    await worker.run_worker(held, drain=True)
-    ended = await runs.get(db, project, asked.run.id)
+    requested = await runs.request(db, project, catalog.OUTBOUND.name, "schedule")
+    await worker.run_worker(resources, drain=True)
+    ended = await runs.get(db, project, requested.run.id)
     assert (ended.status, ended.processed_count) == ("ok", 1), ended.error
     assert ended.meta["result"]["sent"] == 1
     dossier = await messages.get_details(db, project, message.id)
     assert dossier.outbound.status == "sent"
     assert dossier.history[-1].request_id == ended.request_id
     await runs.request(db, project, catalog.SYNC.name, "manual")
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     number = dossier.attempts[0].provider_message_id
     stored = owner_conn.execute("SELECT content FROM cw_messages WHERE message_id = %s::bigint", [number]).fetchone()
     assert stored == ("A word from the worker",), "the conversation has it, and a sync brings it back"
@@ -96,14 +96,14 @@ async def test_worker_sends_approved_messages(
 
 @pytest.mark.parametrize("job", [catalog.SYNC.name, catalog.EMBED.name, catalog.RECONCILE.name, catalog.OUTBOUND.name])
 async def test_second_run_of_a_job_changes_nothing(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, job: str
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection, job: str
 ):
     for step in (catalog.SYNC.name, catalog.EMBED.name, job):
-        asked = await start_run(db, project, step, "cli")
-        await runs.execute(db, project, asked.run, catalog.bind_handler(held, step))
+        requested = await start_run(db, project, step, "cli")
+        await runs.execute(db, project, requested.run, catalog.bind_handler(resources, step))
     before = _versions(owner_conn)
-    asked = await start_run(db, project, job, "cli")
-    ended = await runs.execute(db, project, asked.run, catalog.bind_handler(held, job))
+    requested = await start_run(db, project, job, "cli")
+    ended = await runs.execute(db, project, requested.run, catalog.bind_handler(resources, job))
     assert ended.status == "ok", ended.error
     assert _versions(owner_conn) == before
 

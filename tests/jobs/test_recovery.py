@@ -56,13 +56,13 @@ def test_lost_run_continues_within_a_minute():
 
 
 async def test_lost_run_gets_another_attempt_from_any_worker(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     requested = await runs.request(db, project, JOB, "manual", {"limit": 5})
     await lose(db, project, owner_conn)
-    await asyncio.gather(*(recover(db, held) for _ in range(4)))
+    await asyncio.gather(*(recover(db, resources) for _ in range(4)))
     assert queue_statuses(owner_conn) == ["todo"]
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     again, lost = (await runs.list_history(db, project, JOB, None, 10, 0))[0]
     assert (lost.id, lost.status, (lost.error_details or {})["code"]) == (requested.run.id, "failed", "worker_lost")
     assert (again.status, again.attempt, again.trigger, again.params, again.request_id) == (
@@ -74,19 +74,19 @@ async def test_lost_run_gets_another_attempt_from_any_worker(
 
 
 async def test_run_of_a_living_worker_is_left_alone(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     await runs.request(db, project, JOB, "manual")
     await lose(db, project, owner_conn)
     owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '20 seconds'")
-    await recover(db, held)
+    await recover(db, resources)
     assert queue_statuses(owner_conn) == ["doing"]
     run = await open_run(db, project)
     assert run is not None and run.status == "running"
 
 
 async def test_job_that_keeps_losing_its_worker_pauses(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     await runs.request(db, project, JOB, "manual")
     await lose(db, project, owner_conn)
@@ -96,41 +96,41 @@ async def test_job_that_keeps_losing_its_worker_pauses(
     schedule = next(s for s in await schedules.list_schedules(db, project) if s.job_type == JOB)
     assert (schedule.status, schedule.paused_cause, schedule.last_status) == ("paused", "worker_lost", "failed")
     assert f"attempt {outcomes.MAX_ATTEMPTS}" in (schedule.last_error or "")
-    await recover(db, held)
-    await worker.run_worker(held, drain=True)
+    await recover(db, resources)
+    await worker.run_worker(resources, drain=True)
     assert await open_run(db, project) is None
 
 
 async def test_lost_run_that_was_to_be_cancelled_is_not_tried_again(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     requested = await runs.request(db, project, JOB, "manual")
     await lose(db, project, owner_conn)
     await runs.cancel(db, project, requested.run.id)
-    await recover(db, held)
+    await recover(db, resources)
     assert queue_statuses(owner_conn) == [], "a job that is to be aborted is not queued again"
     owner_conn.execute("UPDATE worker_runs SET heartbeat_at = now() - interval '46 seconds'")
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     assert (await runs.get(db, project, requested.run.id)).status == "cancelled"
     assert await open_run(db, project) is None
 
 
 async def test_open_runs_without_a_job_are_queued_again(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     requested = await runs.request(db, project, JOB, "manual")
     owner_conn.execute("DELETE FROM procrastinate_jobs")
-    await recover(db, held)
+    await recover(db, resources)
     assert queue_statuses(owner_conn) == [], "it may be queued at this moment"
     owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '46 seconds'")
-    await asyncio.gather(*(recover(db, held) for _ in range(3)))
+    await asyncio.gather(*(recover(db, resources) for _ in range(3)))
     assert queue_statuses(owner_conn) == ["todo"]
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
 async def test_job_whose_end_was_not_written_does_not_block_the_next(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     requested = await runs.request(db, project, JOB, "manual")
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
@@ -139,23 +139,23 @@ async def test_job_whose_end_was_not_written_does_not_block_the_next(
     )
     owner_conn.execute("UPDATE procrastinate_events SET at = now() - interval '46 seconds'")
     owner_conn.execute("UPDATE worker_runs SET created_at = now() - interval '46 seconds'")
-    await recover(db, held)
+    await recover(db, resources)
     assert queue_statuses(owner_conn) == ["todo"]
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
 async def test_stalled_job_gives_way_to_a_waiting_one(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     await runs.request(db, project, JOB, "manual")
     run = await lose(db, project, owner_conn)
     async with db.scoped(project) as conn:  # its worker was killed after it had queued the run again
         assert await outcomes.requeue(conn, project, await runs.get(db, project, run.id), 0, None, {})
     assert queue_statuses(owner_conn) == ["doing", "todo"]
-    await recover(db, held)
+    await recover(db, resources)
     assert queue_statuses(owner_conn) == ["todo"]
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     assert (await runs.get(db, project, run.id)).status == "ok"
 
 
@@ -183,7 +183,7 @@ async def test_process_whose_run_was_marked_lost_stops(db: Database, project: Sc
 
 
 async def test_running_job_that_is_cancelled_stops_within_seconds(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     began = asyncio.Event()
 
@@ -195,7 +195,7 @@ async def test_running_job_that_is_cancelled_stops_within_seconds(
 
     monkeypatch.setattr(catalog, "bind_handler", lambda *_: endless)
     requested = await runs.request(db, project, JOB, "manual")
-    working = asyncio.create_task(worker.run_worker(held, drain=True))
+    working = asyncio.create_task(worker.run_worker(resources, drain=True))
     await began.wait()
     running = await runs.cancel(db, project, requested.run.id)
     assert running.status == "running" and running.cancel_requested_at is not None
@@ -281,8 +281,8 @@ async def test_run_without_a_checkpoint_is_interrupted_and_requeued(db: Database
     assert await runs.claim(db, project, JOB)
 
 
-async def test_job_without_an_open_run_does_nothing(db: Database, project: Scope, held: Resources):
+async def test_job_without_an_open_run_does_nothing(db: Database, project: Scope, resources: Resources):
     requested = await runs.request(db, project, JOB, "manual")
     await runs.cancel(db, project, requested.run.id)
-    await worker.execute_job(held, JobKey(project.project_id, JOB))
+    await worker.execute_job(resources, JobKey(project.project_id, JOB))
     assert [run.status for run in await runs.list_latest(db, project)] == ["cancelled"]

@@ -25,8 +25,8 @@ async def quick(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
 
 
 async def test_successful_run_keeps_its_result(db: Database, project: Scope):
-    asked = await start_run(db, project, JOB, "cli")
-    ended = await runs.execute(db, project, asked.run, quick)
+    requested = await start_run(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, requested.run, quick)
     assert (ended.status, ended.processed_count, ended.meta["result"]) == ("ok", 3, {"stored": 3})
     assert ended.finished_at is not None
 
@@ -35,8 +35,8 @@ async def test_failed_run_keeps_the_cause(db: Database, project: Scope):
     async def failing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise Unavailable("Chatwoot answered 401.", code="chatwoot_sync_failed", details={"account_id": 7})
 
-    asked = await start_run(db, project, JOB, "cli")
-    ended = await runs.execute(db, project, asked.run, failing)
+    requested = await start_run(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, requested.run, failing)
     assert (ended.status, ended.error) == ("failed", "Chatwoot answered 401.")
     assert ended.error_details == {"code": "chatwoot_sync_failed", "account_id": 7}
 
@@ -45,8 +45,8 @@ async def test_crash_is_stored_without_secrets(db: Database, project: Scope):
     async def crashing(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
         raise RuntimeError("password=hunter2")
 
-    asked = await start_run(db, project, JOB, "cli")
-    ended = await runs.execute(db, project, asked.run, crashing)
+    requested = await start_run(db, project, JOB, "cli")
+    ended = await runs.execute(db, project, requested.run, crashing)
     assert ended.status == "failed"
     assert "hunter2" not in f"{ended.error}{ended.error_details}"
 
@@ -66,19 +66,19 @@ async def test_work_that_arrives_while_a_run_ends_is_done_by_that_run(db: Databa
             await runs.request_after(db, project, JOB, "schedule")
         return RunOutcome(1, {"stored": len(statuses)})
 
-    asked = await runs.request(db, project, JOB, "schedule")
+    requested = await runs.request(db, project, JOB, "schedule")
     for status in ("queued", "ok"):
         run = await runs.claim(db, project, JOB)
         assert run is not None
         assert (await runs.execute(db, project, run, late, stopping=asyncio.Event())).status == status
-    ended = await runs.get(db, project, asked.run.id)
+    ended = await runs.get(db, project, requested.run.id)
     assert (ended.processed_count, ended.attempt, ended.meta["result"]) == (2, 1, {"stored": 2})
 
 
 async def test_concurrent_requests_create_one_run(db: Database, project: Scope):
-    asked = await asyncio.gather(*(runs.request(db, project, JOB, "manual") for _ in range(6)))
-    assert len({a.run.id for a in asked}) == 1
-    assert sum(not a.joined for a in asked) == 1
+    requested = await asyncio.gather(*(runs.request(db, project, JOB, "manual") for _ in range(6)))
+    assert len({a.run.id for a in requested}) == 1
+    assert sum(not a.joined for a in requested) == 1
 
 
 async def test_projects_do_not_wait_for_each_other(db: Database, project: Scope):
@@ -91,9 +91,9 @@ async def test_projects_do_not_wait_for_each_other(db: Database, project: Scope)
 
 async def test_run_of_another_project_is_not_found(db: Database, project: Scope):
     other = await new_project(db, "Other")
-    asked = await start_run(db, other, JOB, "cli")
+    requested = await start_run(db, other, JOB, "cli")
     with pytest.raises(runs.RunNotFound):
-        await runs.get(db, project, asked.run.id)
+        await runs.get(db, project, requested.run.id)
 
 
 async def test_claim_replaces_a_run_without_a_process(db: Database, project: Scope):
@@ -118,10 +118,10 @@ async def test_one_job_of_a_project_and_type_waits_in_the_queue(
 
 
 async def test_wait_returns_when_the_run_or_the_time_is_over(db: Database, project: Scope):
-    asked = await start_run(db, project, JOB, "cli")
-    assert (await runs.wait(db, project, asked.run.id, 0.1)).status == "running"
-    waiting = asyncio.create_task(runs.wait(db, project, asked.run.id, 10))
-    await runs.execute(db, project, asked.run, quick)
+    requested = await start_run(db, project, JOB, "cli")
+    assert (await runs.wait(db, project, requested.run.id, 0.1)).status == "running"
+    waiting = asyncio.create_task(runs.wait(db, project, requested.run.id, 10))
+    await runs.execute(db, project, requested.run, quick)
     assert (await waiting).status == "ok"
 
 
@@ -133,18 +133,18 @@ async def test_interrupted_command_ends_its_run(db: Database, project: Scope):
         await asyncio.sleep(60)
         raise AssertionError
 
-    asked = await start_run(db, project, JOB, "cli")
-    job = asyncio.create_task(runs.execute(db, project, asked.run, endless))
+    requested = await start_run(db, project, JOB, "cli")
+    job = asyncio.create_task(runs.execute(db, project, requested.run, endless))
     await began.wait()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    assert (await runs.get(db, project, asked.run.id)).status == "cancelled"
+    assert (await runs.get(db, project, requested.run.id)).status == "cancelled"
 
 
 async def test_schedule_records_how_the_run_ended(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await start_run(db, project, JOB, "cli")
-    await runs.execute(db, project, asked.run, quick)
+    requested = await start_run(db, project, JOB, "cli")
+    await runs.execute(db, project, requested.run, quick)
     row = owner_conn.execute(
         "SELECT last_status, next_run_at > now() FROM scheduled_jobs WHERE job_type = %s", [JOB]
     ).fetchone()

@@ -53,12 +53,12 @@ async def ended(db: Database, project: Scope, error: ProofdeskError | None = Non
             raise error
         return RunOutcome(0, {})
 
-    asked = await start_run(db, project, JOB, "cli")
-    await runs.execute(db, project, asked.run, work)
-    return await found(db, project)
+    requested = await start_run(db, project, JOB, "cli")
+    await runs.execute(db, project, requested.run, work)
+    return await load_schedule(db, project)
 
 
-async def found(db: Database, project: Scope, job_type: str = JOB) -> Schedule:
+async def load_schedule(db: Database, project: Scope, job_type: str = JOB) -> Schedule:
     """The job's schedule."""
     return next(s for s in await schedules.list_schedules(db, project) if s.job_type == job_type)
 
@@ -80,9 +80,9 @@ async def test_failed_job_is_retried_with_backoff_until_it_succeeds(db: Database
 
 
 async def test_cancelled_run_is_no_failure(db: Database, project: Scope):
-    asked = await runs.request(db, project, JOB, "manual")
-    await runs.cancel(db, project, asked.run.id)
-    schedule = await found(db, project)
+    requested = await runs.request(db, project, JOB, "manual")
+    await runs.cancel(db, project, requested.run.id)
+    schedule = await load_schedule(db, project)
     assert (schedule.failures, schedule.last_status, until_next(schedule)) == (0, "cancelled", 900)
 
 
@@ -93,7 +93,7 @@ async def test_job_without_a_source_pauses_until_one_is_bound(db: Database, proj
     assert JOB not in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
     await sources.bind(db, project, "chatwoot_account", "7")
     assert JOB in [s.job_type for s in await tick.start_due(db, Settings(), 25)]
-    resumed = await found(db, project)
+    resumed = await load_schedule(db, project)
     assert (resumed.status, resumed.paused_cause) == ("active", None)
 
 
@@ -125,7 +125,7 @@ async def test_pause_by_a_person_stays(db: Database, project: Scope, error: Proo
     assert (still.status, still.paused_cause) == ("paused", None)
     await sources.bind(db, project, "chatwoot_account", "7")
     await tick.start_due(db, BOTH, 25)
-    assert (await found(db, project)).status == "paused"
+    assert (await load_schedule(db, project)).status == "paused"
 
 
 async def test_person_can_take_over_a_pause(db: Database, project: Scope):
@@ -134,7 +134,7 @@ async def test_person_can_take_over_a_pause(db: Database, project: Scope):
     assert (mine.status, mine.paused_cause) == ("paused", None)
     await sources.bind(db, project, "chatwoot_account", "7")
     await tick.start_due(db, BOTH, 25)
-    assert (await found(db, project)).status == "paused"
+    assert (await load_schedule(db, project)).status == "paused"
 
 
 async def test_resumed_job_is_due_a_cadence_after_its_last_run(db: Database, project: Scope):
@@ -149,14 +149,14 @@ async def test_changed_cadence_counts_from_the_last_run(db: Database, project: S
     assert until_next(await schedules.change(db, project, JOB, cadence_seconds=30)) == 30
 
 
-async def test_change_of_a_schedule_records_the_old_value(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
+async def test_change_of_a_schedule_records_the_old_value(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await schedules.change(db, project, JOB, cadence_seconds=60)
     await schedules.change(db, project, JOB, cadence_seconds=60)
     await schedules.change(db, project, JOB)
-    told = owner_conn.execute("SELECT count(*) FROM audit_events WHERE action = 'job.schedule_changed'").fetchone()
-    assert told == (1,)
+    event_count = owner_conn.execute(
+        "SELECT count(*) FROM audit_events WHERE action = 'job.schedule_changed'"
+    ).fetchone()
+    assert event_count == (1,)
     assert last(owner_conn)["payload"] == {"job_type": JOB, "cadence_seconds": {"from": 900, "to": 60}}
 
 
@@ -172,5 +172,5 @@ async def test_missing_schedules_are_added_to_every_project(
     owner_conn.execute("DELETE FROM scheduled_jobs WHERE job_type = 'maintenance'")
     await schedules.change(db, other, JOB, cadence_seconds=60)
     assert await new_projects.add_missing_schedules(db) == 2
-    assert (await found(db, project, "maintenance")).cadence_seconds == 3600
-    assert (await found(db, other)).cadence_seconds == 60, "a schedule that exists is left as it is"
+    assert (await load_schedule(db, project, "maintenance")).cadence_seconds == 3600
+    assert (await load_schedule(db, other)).cadence_seconds == 60, "a schedule that exists is left as it is"

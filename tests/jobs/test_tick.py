@@ -81,9 +81,9 @@ async def test_concurrent_ticks_and_ends_of_runs_do_not_deadlock(
         return RunOutcome(0, {})
 
     for _ in range(6):
-        asked = await start_run(db, project, "chatwoot_sync", "cli")
+        requested = await start_run(db, project, "chatwoot_sync", "cli")
         owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now()")
-        ending = runs.execute(db, project, asked.run, quick)
+        ending = runs.execute(db, project, requested.run, quick)
         await asyncio.gather(ending, *(tick.start_due(db, SETTINGS, 25) for _ in range(3)))
         for run in await runs.list_latest(db, project):
             if run.status == "queued":
@@ -106,9 +106,9 @@ async def test_interrupted_tick_changes_nothing(
 
 
 async def test_tick_joins_an_open_run(db: Database, project: Scope, owner_conn: psycopg.Connection):
-    asked = await start_run(db, project, "chatwoot_sync", "cli")
+    requested = await start_run(db, project, "chatwoot_sync", "cli")
     [joined] = [s for s in await tick.start_due(db, SETTINGS, 25) if s.job_type == "chatwoot_sync"]
-    assert (joined.run_id, joined.joined) == (asked.run.id, True)
+    assert (joined.run_id, joined.joined) == (requested.run.id, True)
     assert not any(JOB in lock for lock in queued(owner_conn))
 
 
@@ -142,9 +142,7 @@ async def test_tick_starts_no_more_jobs_than_its_limit(db: Database, project: Sc
     assert len(await tick.start_due(db, SETTINGS, 1)) == 1
 
 
-async def test_results_have_the_status_of_each_run(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
+async def test_results_have_the_status_of_each_run(db: Database, project: Scope, owner_conn: psycopg.Connection):
     async def ends(*_: Any) -> RunOutcome:
         return RunOutcome(2, {"messages": 2})
 
@@ -159,10 +157,10 @@ async def test_results_have_the_status_of_each_run(
         await runs.execute(db, project, run, work)
     result = await tick.wait_for_results(db, system_actor(), started, 0)
     assert (result.processed, result.ok, result.failed) == (len(started), 1, 1)
-    told = {d["job_type"]: d for d in result.details}
-    assert (told["chatwoot_sync"]["status"], told["chatwoot_sync"]["details"]) == ("ok", {"messages": 2})
-    assert (told["embeddings_run"]["status"], told["embeddings_run"]["error"]) == ("failed", "No answer.")
-    assert told["maintenance"]["status"] == "queued"
+    details = {d["job_type"]: d for d in result.details}
+    assert (details["chatwoot_sync"]["status"], details["chatwoot_sync"]["details"]) == ("ok", {"messages": 2})
+    assert (details["embeddings_run"]["status"], details["embeddings_run"]["error"]) == ("failed", "No answer.")
+    assert details["maintenance"]["status"] == "queued"
 
 
 async def test_scheduler_sees_schedules_and_runs_and_nothing_else(

@@ -28,10 +28,10 @@ class Counting:
     learned_max_texts: int | None = None
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.texts: list[str] = []
 
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
-        self.asked += texts
+        self.texts += texts
         await asyncio.sleep(0)
         return [[0.1] * DIMENSION for _ in texts]
 
@@ -44,28 +44,28 @@ class Counting:
 
 @pytest.mark.parametrize("concurrency", [1, 2])
 async def test_small_projects_finish_while_a_large_one_runs(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection, concurrency: int
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection, concurrency: int
 ):
     model = Counting()
-    settings = held.settings.model_copy(
+    settings = resources.settings.model_copy(
         update={"worker_concurrency": concurrency, "embed_concurrency": 1, "min_embed_chars": 0}
     )
-    working = dataclasses.replace(held, provider=model, settings=settings)
+    working = dataclasses.replace(resources, provider=model, settings=settings)
     _write(owner_conn, project.project_id, "great", BACKLOG)
-    asked = [(await runs.request(db, project, catalog.EMBED.name, "manual")).run.id]
+    requested = [(await runs.request(db, project, catalog.EMBED.name, "manual")).run.id]
     small: dict[str, Scope] = {}
     for number in range(9):
         small[f"small{number}"] = other = await new_project(db, f"Small {number}")
         _write(owner_conn, other.project_id, f"small{number}", 2)
-        asked.append((await runs.request(db, other, catalog.EMBED.name, "manual")).run.id)
+        requested.append((await runs.request(db, other, catalog.EMBED.name, "manual")).run.id)
     await worker.run_worker(working, drain=True)
 
-    whose = [next(w for w in text.split() if w.startswith(("great", "small"))) for text in model.asked]
+    whose = [next(w for w in text.split() if w.startswith(("great", "small"))) for text in model.texts]
     last_small = max(i for i, who in enumerate(whose) if who != "great")
     # With one place, the great one has one turn before all the others; with two, it never leaves the second.
     assert whose[: last_small + 1].count("great") <= MIN_STEPS * concurrency * 2
     assert whose.count("great") == BACKLOG and all(whose.count(name) == 2 for name in small)
-    great = await runs.get(db, project, asked[0])
+    great = await runs.get(db, project, requested[0])
     assert (great.status, great.attempt, great.processed_count) == ("ok", 1, BACKLOG)
     assert great.meta["result"]["processed"] == BACKLOG
     told = great.progress or {}
@@ -74,13 +74,13 @@ async def test_small_projects_finish_while_a_large_one_runs(
 
 
 async def test_only_project_is_not_interrupted(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     _write(owner_conn, project.project_id, "great", 3 * MIN_STEPS)
-    asked = await runs.request(db, project, catalog.EMBED.name, "manual")
+    requested = await runs.request(db, project, catalog.EMBED.name, "manual")
     before = owner_conn.execute("SELECT max(id) FROM procrastinate_jobs").fetchone()
-    await worker.run_worker(dataclasses.replace(held, provider=Counting()), drain=True)
-    assert (await runs.get(db, project, asked.run.id)).status == "ok"
+    await worker.run_worker(dataclasses.replace(resources, provider=Counting()), drain=True)
+    assert (await runs.get(db, project, requested.run.id)).status == "ok"
     after = owner_conn.execute("SELECT last_value FROM procrastinate_jobs_id_seq").fetchone()
     assert after == before, "it was one job of the queue, from its beginning to its end"
 

@@ -26,9 +26,9 @@ from tests.support.projects import new_project
 STOPS_WITHIN = 20
 
 
-def start_worker(held: Resources) -> "subprocess.Popen[bytes]":
+def start_worker(resources: Resources) -> "subprocess.Popen[bytes]":
     """`proofdesk worker` as a process of its own, for the same database and Chatwoot."""
-    settings = held.settings
+    settings = resources.settings
     assert settings.database_url and settings.chatwoot_api_token and settings.chatwoot_base_url
     environment = {
         "PATH": os.environ["PATH"],
@@ -54,19 +54,21 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 90) -> Non
 
 
 @contextlib.asynccontextmanager
-async def reading(db: Database, project: Scope, held: Resources, studio: ChatwootSimulator) -> AsyncIterator[tuple]:
+async def reading(
+    db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator
+) -> AsyncIterator[tuple]:
     """A worker process in the middle of a first reading, and the run it has."""
     studio.faults.add("delay", delay=0.02)
-    asked = await runs.request(db, project, catalog.SYNC.name, "manual")
-    process = start_worker(held)
+    requested = await runs.request(db, project, catalog.SYNC.name, "manual")
+    process = start_worker(resources)
 
     async def has_begun() -> bool:
         assert process.poll() is None, process.communicate()[0].decode()
-        return (await runs.get(db, project, asked.run.id)).status == "running" and studio.journal.count() > 5
+        return (await runs.get(db, project, requested.run.id)).status == "running" and studio.journal.count() > 5
 
     try:
         await until(has_begun)
-        yield process, asked.run
+        yield process, requested.run
     finally:
         process.kill()
         process.wait()
@@ -74,17 +76,17 @@ async def reading(db: Database, project: Scope, held: Resources, studio: Chatwoo
         process.stdout.close()
 
 
-async def finished(db: Database, project: Scope, held: Resources, studio: ChatwootSimulator) -> list[Run]:
+async def finished(db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator) -> list[Run]:
     """The runs there are after another worker has done what there was to do."""
     studio.faults.clear()
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     return (await runs.list_history(db, project, catalog.SYNC.name, None, 10, 0))[0]
 
 
 async def test_stopped_worker_leaves_its_run_to_another(
-    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
-    async with reading(db, project, held, studio) as (process, run):
+    async with reading(db, project, resources, studio) as (process, run):
         process.send_signal(signal.SIGTERM)
         asked_at = time.monotonic()
         output = process.communicate(timeout=60)[0].decode()
@@ -92,21 +94,21 @@ async def test_stopped_worker_leaves_its_run_to_another(
         assert time.monotonic() - asked_at < STOPS_WITHIN
     kept = await runs.get(db, project, run.id)
     assert (kept.status, kept.runner) == ("queued", None), kept
-    [ended] = await finished(db, project, held, studio)
+    [ended] = await finished(db, project, resources, studio)
     assert (ended.id, ended.status, ended.attempt) == (run.id, "ok", 1)
     assert ours(owner_conn) == theirs(studio)
 
 
 async def test_run_of_a_killed_worker_is_continued_by_another(
-    db: Database, project: Scope, held: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, studio: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
-    async with reading(db, project, held, studio) as (process, run):
+    async with reading(db, project, resources, studio) as (process, run):
         process.send_signal(signal.SIGKILL)
         process.wait()
     row = owner_conn.execute("SELECT status::text FROM procrastinate_jobs WHERE lock LIKE '%chatwoot_sync'").fetchone()
     assert row == ("doing",)
     owner_conn.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 seconds'")
-    again, lost = await finished(db, project, held, studio)
+    again, lost = await finished(db, project, resources, studio)
     assert (lost.id, lost.status, (lost.error_details or {})["code"]) == (run.id, "failed", "worker_lost")
     assert (again.status, again.attempt) == ("ok", 2)
     assert ours(owner_conn) == theirs(studio)
@@ -115,30 +117,30 @@ async def test_run_of_a_killed_worker_is_continued_by_another(
 
 
 async def test_job_of_a_worker_that_died_before_it_began_goes_to_another(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     requested = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
     owner_conn.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 minute')")
     owner_conn.execute(
         "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT max(id) FROM procrastinate_workers)"
     )
-    app = worker.create_app(held, stopping=asyncio.Event())
+    app = worker.create_app(resources, stopping=asyncio.Event())
     async with app.open_async(db.pool):
         await recovery.requeue_stalled_jobs(app, 120)
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("doing",)]
         await asyncio.gather(*(recovery.requeue_stalled_jobs(app, 45) for _ in range(3)))
         assert owner_conn.execute("SELECT status FROM procrastinate_jobs").fetchall() == [("todo",)]
-    await worker.run_worker(held, drain=True)
+    await worker.run_worker(resources, drain=True)
     assert (await runs.get(db, project, requested.run.id)).status == "ok"
 
 
 async def test_scheduled_run_embeds_the_chunks_of_a_killed_worker(
-    db: Database, project: Scope, held: Resources, owner_conn: psycopg.Connection
+    db: Database, project: Scope, resources: Resources, owner_conn: psycopg.Connection
 ):
     for job in (catalog.SYNC.name, catalog.EMBED.name):
         await runs.request(db, project, job, "manual")
-        await worker.run_worker(held, drain=True)
-    minutes = held.settings.embed_stale_recovery_minutes
+        await worker.run_worker(resources, drain=True)
+    minutes = resources.settings.embed_stale_recovery_minutes
     owner_conn.execute(
         "UPDATE rag_chunks SET embedding_status = 'processing', claimed_at = now() - make_interval(mins => %s)"
         " WHERE message_id IN (SELECT message_id FROM rag_chunks ORDER BY message_id LIMIT 3)",
@@ -146,7 +148,7 @@ async def test_scheduled_run_embeds_the_chunks_of_a_killed_worker(
     )
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'embeddings_run'")
     stopping = asyncio.Event()
-    working = asyncio.create_task(worker.run_worker(held, stopping=stopping))
+    working = asyncio.create_task(worker.run_worker(resources, stopping=stopping))
 
     async def all_ready() -> bool:
         row = owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone()
@@ -161,10 +163,10 @@ async def test_worker_waits_for_its_database_and_continues(tmp_path: Path):
     with embedded.running_server(tmp_path) as url:
         migrate.migrate(url)
         settings = Settings(database_url=url, embedding_provider="local", worker_interval_seconds=1)  # type: ignore[arg-type]
-        async with open_resources(settings) as held, open_database(url, 4) as db:
+        async with open_resources(settings) as resources, open_database(url, 4) as db:
             project = await new_project(db, "Studio")
             stopping = asyncio.Event()
-            working = asyncio.create_task(worker.run_worker(held, stopping=stopping))
+            working = asyncio.create_task(worker.run_worker(resources, stopping=stopping))
             await _done(db, project)
             _stop(tmp_path)
             await asyncio.sleep(0.5)
@@ -176,10 +178,10 @@ async def test_worker_waits_for_its_database_and_continues(tmp_path: Path):
 
 
 async def _done(db: Database, project: Scope) -> None:
-    asked = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
+    requested = await runs.request(db, project, catalog.MAINTENANCE.name, "manual")
 
     async def is_over() -> bool:
-        return (await runs.get(db, project, asked.run.id)).status == "ok"
+        return (await runs.get(db, project, requested.run.id)).status == "ok"
 
     await until(is_over)
 

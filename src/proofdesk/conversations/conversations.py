@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proofdesk.conversations import queries
-from proofdesk.conversations.queries import ConversationRow, ConversationMessage
+from proofdesk.conversations.queries import ConversationMessage, ConversationRow
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import NotFound

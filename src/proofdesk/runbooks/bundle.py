@@ -58,7 +58,7 @@ async def build_report(context: RunbookContext, runbook: Runbook) -> dict[str, A
         "evidence": dict(zip((section.title for section in runbook.evidence), sections, strict=True)),
         "settings": [f"{name}={values[name]}" for name in runbook.variables],
     }
-    return (await _mask(context, report)).redact_value(report)
+    return (await _redactor(context, report)).redact_value(report)
 
 
 def render_markdown(report: dict[str, Any]) -> str:
@@ -92,7 +92,7 @@ async def _collect(context: RunbookContext, section: EvidenceSection) -> Any:
         return f"Could not be collected ({type(error).__name__})."
 
 
-async def _mask(context: RunbookContext, report: dict[str, Any]) -> Redactor:
+async def _redactor(context: RunbookContext, report: dict[str, Any]) -> Redactor:
     if context.scope is None:
         return Redactor(context.settings)
     async with context.resources.db.scoped(context.scope) as conn:

@@ -83,12 +83,12 @@ class RunbookContext:
             raise CheckSkippedError("This check needs an HTTP request. Run the runbook from the page or the API.")
         return self.request
 
-    async def load_once(self, question: Callable[["RunbookContext"], Coroutine[Any, Any, T]]) -> T:
+    async def load_once(self, loader: Callable[["RunbookContext"], Coroutine[Any, Any, T]]) -> T:
         """Return what the loader returns. It runs once, however many checks need it."""
-        if question not in self._loads:
-            self._loads[question] = asyncio.create_task(question(self))
+        if loader not in self._loads:
+            self._loads[loader] = asyncio.create_task(loader(self))
         # A check that times out must not cancel the load for the other checks.
-        return await asyncio.shield(self._loads[question])
+        return await asyncio.shield(self._loads[loader])
 
     async def close(self) -> None:
         """Cancel loads that are still running."""
@@ -96,4 +96,4 @@ class RunbookContext:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        self._loads = {question: task for question, task in self._loads.items() if not task.cancelled()}
+        self._loads = {loader: task for loader, task in self._loads.items() if not task.cancelled()}

@@ -6,7 +6,7 @@ from typing import Any
 from proofdesk.accounts.bot import TelegramError
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.indexing.embeddings.batches import PROBE
-from proofdesk.indexing.embeddings.provider import ProviderBusy, EmbeddingError, ProviderFailed
+from proofdesk.indexing.embeddings.provider import EmbeddingError, ProviderBusy, ProviderFailed
 from proofdesk.outbound.channels.email.channel import EmailChannel as MailChannel
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext

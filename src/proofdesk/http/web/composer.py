@@ -98,54 +98,54 @@ async def draft(
 ) -> Response:
     """Create a draft and go to its page. With `preview`, only show what the draft would be."""
     content = text.replace("\r\n", "\n")
-    sheet = DraftForm(channel, to, find, subject, content, scheduled_at, evidence_refs or [], idempotency_key)
+    form = DraftForm(channel, to, find, subject, content, scheduled_at, evidence_refs or [], idempotency_key)
     if preview and layout.wants_partial(request):
-        return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(sheet)})
+        return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(form)})
     if preview:
-        return await render_composer(request, session, scope, sheet)
+        return await render_composer(request, session, scope, form)
     try:
-        message, _ = await drafts.create(db, scope, _draft_request(sheet))
+        message, _ = await drafts.create(db, scope, _draft_request(form))
     except (Invalid, Conflict) as error:
-        return await render_composer(request, session, scope, sheet, error=error)
+        return await render_composer(request, session, scope, form, error=error)
     return RedirectResponse(f"{outbound_views.message_url(message)}?done=draft", 303)
 
 
 async def render_composer(
-    request: Request, session: UserSession, scope: Scope, sheet: DraftForm, *, error: ProofdeskError | None = None
+    request: Request, session: UserSession, scope: Scope, form: DraftForm, *, error: ProofdeskError | None = None
 ) -> Response:
-    """Return the page with the form. `wrong` is shown at the field that it is about."""
+    """Return the page with the form. `error` is shown at the field that it is about."""
     db = request.state.resources.db
-    faults = {_field(error): error.message} if error else {}
+    errors = {_field(error): error.message} if error else {}
     try:
-        evidence = await references.load_cited(db, scope, [_reference(ref) for ref in sheet.evidence])
+        evidence = await references.load_cited(db, scope, [_reference(ref) for ref in form.evidence])
     except InvalidEvidenceRef as reference_error:
-        evidence, faults = [], faults | {"evidence": f"{reference_error.message} This reference was removed."}
-    if evidence and not sheet.recipient:
-        sheet = replace(sheet, to=_replied_conversation(scope, evidence))
+        evidence, errors = [], errors | {"evidence": f"{reference_error.message} This reference was removed."}
+    if evidence and not form.recipient:
+        form = replace(form, to=_replied_conversation(scope, evidence))
     if isinstance(error, drafts.IdempotencyConflict):
-        sheet = replace(sheet, key=uuid.uuid4().hex)  # the changed form is another message
+        form = replace(form, key=uuid.uuid4().hex)  # the changed form is another message
     values = {
-        "form": sheet,
+        "form": form,
         "max_subject_length": MAX_SUBJECT_LENGTH,
-        "errors": dict.fromkeys(FIELDS, "") | faults,
+        "errors": dict.fromkeys(FIELDS, "") | errors,
         "other_url": f"/outbound/{error.details['id']}" if error and "id" in error.details else "",
-        "channels": [Choice(c, name, c == sheet.channel) for c, name in outbound_views.CHANNELS.items()],
+        "channels": [Choice(c, name, c == form.channel) for c, name in outbound_views.CHANNELS.items()],
         "cited_evidence": [outbound_views.cited_evidence(r.source, r.ref, c.text or "") for r, c in evidence],
-        "preview": _preview(sheet) if sheet.text else None,
-        **await _recipient_choices(db, scope, sheet.channel, sheet.find, sheet.to),
+        "preview": _preview(form) if form.text else None,
+        **await _recipient_choices(db, scope, form.channel, form.find, form.to),
     }
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(request, "outbound/compose.html", values, frame=frame, status=layout.error_status(error))
 
 
-def _draft_request(sheet: DraftForm) -> DraftRequest:
+def _draft_request(form: DraftForm) -> DraftRequest:
     return DraftRequest(
-        channel=sheet.channel,
-        recipient_ref=sheet.recipient,
-        payload=sheet.payload,
-        idempotency_key=sheet.key,
-        scheduled_at=parse_time("scheduled_at", sheet.scheduled_at) if sheet.scheduled_at.strip() else None,
-        evidence_refs=[_reference(ref) for ref in sheet.evidence],
+        channel=form.channel,
+        recipient_ref=form.recipient,
+        payload=form.payload,
+        idempotency_key=form.key,
+        scheduled_at=parse_time("scheduled_at", form.scheduled_at) if form.scheduled_at.strip() else None,
+        evidence_refs=[_reference(ref) for ref in form.evidence],
     )
 
 
@@ -171,19 +171,19 @@ def _field(error: ProofdeskError) -> str:
     return fields.get(type(error)) or ("scheduled_at" if "scheduled_at" in error.message else "form")
 
 
-def _preview(sheet: DraftForm) -> dict[str, Any]:
+def _preview(form: DraftForm) -> dict[str, Any]:
     """Return what the recipient would see, or why the channel refuses it."""
     try:
         # Errors of the recipient are shown at its own field.
-        checked = registry.CHANNELS[registry.check_channel(sheet.channel)].check(_ANYBODY[sheet.channel], sheet.payload)
+        checked = registry.CHANNELS[registry.check_channel(form.channel)].check(_ANYBODY[form.channel], form.payload)
     except Invalid as error:
-        return {"error": error.message if sheet.text.strip() else "", "subject": "", "text": "", "channel": ""}
+        return {"error": error.message if form.text.strip() else "", "subject": "", "text": "", "channel": ""}
     payload = checked[1]
     return {
         "error": "",
         "subject": payload.get("subject", ""),
         "text": payload["text"],
-        "channel": outbound_views.CHANNELS[sheet.channel],
+        "channel": outbound_views.CHANNELS[form.channel],
     }
 
 

@@ -88,9 +88,9 @@ async def render_login(
     signup_error: ProofdeskError | None = None,
     diagnosis: RunbookResult | None = None,
 ) -> Response:
-    """Return the login page. `error` is about signing in, `wrong` about signing up, `wanted` is the requested username.
+    """Return the login page. `error` is about signing in, `signup_error` about signing up, `new_username` is the requested username.
 
-    `found` is the result of the browser check, if it ran.
+    `diagnosis` is the result of the browser check, if it ran.
     """
     resources = request.state.resources
     refused = error or signup_error

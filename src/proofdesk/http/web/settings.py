@@ -57,7 +57,7 @@ async def run_action(request: Request, session: ActiveSession, action: Coroutine
 async def render_settings(
     request: Request, session: ActiveSession, *, notice: str = "", error: ProofdeskError | None = None, code: str = ""
 ) -> Response:
-    """Return the whole page. `said` is the toast, `wrong` the error, `code` a new bind code."""
+    """Return the whole page. `notice` is the toast, `error` the error, `code` a new bind code."""
     db, settings = request.state.resources.db, request.state.resources.settings
     project_scope = dependencies.active_scope(request, session)
     values = {

@@ -83,9 +83,7 @@ async def _shown(
         **_holdings(await overview.load_contents(db, project_scope), available),
     }
     if layout.wants_partial(request):
-        return layout.render_partial(
-            request, "projects/_data.html", values, layout.error_status(error), toast=notice
-        )
+        return layout.render_partial(request, "projects/_data.html", values, layout.error_status(error), toast=notice)
     frame = await layout.load_frame(request, db, session)
     return layout.render_page(
         request, "projects/data.html", values, frame=frame, status=layout.error_status(error), toast=notice

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from proofdesk.accounts import quotas, signup, telegram
-from proofdesk.accounts.bot import BotIdentity, TelegramError, WebhookInfo
+from proofdesk.accounts.bot import Bot, BotIdentity, TelegramError, WebhookInfo
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
@@ -115,7 +115,7 @@ async def check_last_pin(context: RunbookContext) -> Observation:
 async def load_bot_identity(context: RunbookContext) -> BotIdentity | TelegramError:
     """Return the identity of the bot, or the error of Telegram."""
     try:
-        return await _bot(context).me()
+        return await _bot(context).identity()
     except TelegramError as error:
         return error
 
@@ -137,7 +137,7 @@ async def collect_webhook_status(context: RunbookContext) -> Any:
 async def _load_webhook(context: RunbookContext) -> WebhookInfo:
     if isinstance(await context.load_once(load_bot_identity), TelegramError):
         raise CheckSkippedError("Telegram does not accept requests of the bot.")
-    return await _bot(context).webhook()
+    return await _bot(context).webhook_info()
 
 
 async def _fail_if_owner_unbound(context: RunbookContext, observed: str) -> Observation:
@@ -147,7 +147,7 @@ async def _fail_if_owner_unbound(context: RunbookContext, observed: str) -> Obse
     return warn(f"{observed} The owner is bound, so PINs are still sent.")
 
 
-def _bot(context: RunbookContext) -> Any:
+def _bot(context: RunbookContext) -> Bot:
     if context.resources.bot is None:
         raise CheckSkippedError("No Telegram bot is configured.")
     return context.resources.bot
