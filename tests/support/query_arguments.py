@@ -13,6 +13,7 @@ from typing import Any
 from pgvector import HalfVector
 
 import proofdesk
+from proofdesk.audit.events import EvidenceRef
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot import cursor_queries
 from proofdesk.chatwoot import queries as chatwoot_queries
@@ -227,9 +228,8 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "event_filter": _always(AuditFilter()),
     "query": _always("delivery"),
     "refs": lambda w: [w.message()],
-    "ref": lambda w: w.message(),
     "source_type": _always("message"),
-    "source_table": _always("cw_messages"),
+    "reference": lambda w: EvidenceRef("cw_messages", w.message()),
     "cited": lambda w: CitedRow(ACCOUNT, 101, 10100, 11, w.word, False),
     "snippet": lambda w: w.word,
     # Outbound

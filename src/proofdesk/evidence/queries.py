@@ -7,6 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from proofdesk.audit.events import EvidenceRef
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional
 from proofdesk.projects.scope import Scope
 
@@ -94,11 +95,9 @@ async def upsert_item(
     conn: Conn,
     scope: Scope,
     source_type: str,
-    source_table: str | None,
-    ref: str,
+    reference: EvidenceRef,
     cited: CitedRow,
     snippet: str | None,
-    meta: dict[str, Any],
 ) -> None:
     """Store a cited item, or update its snippet and payload."""
     await execute(
@@ -114,14 +113,14 @@ async def upsert_item(
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         type=source_type,
-        table=source_table,
-        ref=ref,
+        table=None if source_type == "external" else reference.source,
+        ref=reference.ref,
         account=cited.account_id,
         conversation=cited.conversation_id,
         message=cited.message_id,
         contact=cited.contact_id,
         snippet=snippet,
-        payload=Jsonb({"meta": meta} if meta else {}),
+        payload=Jsonb({"meta": reference.meta} if reference.meta else {}),
     )
 
 

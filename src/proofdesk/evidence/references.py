@@ -42,6 +42,10 @@ class EvidenceReference:
     snippet: str | None
     meta: dict[str, Any]
 
+    def without_snippet(self) -> EvidenceRef:
+        """Return the reference for the audit event."""
+        return EvidenceRef(self.source, self.ref, self.meta)
+
 
 async def cite(conn: Conn, scope: Scope, refs: list[Any]) -> list[EvidenceRef]:
     """Validate references, store what they cite in `evidence_items`, and return them for the audit event.
@@ -53,10 +57,8 @@ async def cite(conn: Conn, scope: Scope, refs: list[Any]) -> list[EvidenceRef]:
     for reference, row in sorted(cited, key=lambda pair: (pair[0].source, pair[0].ref)):
         text = None if row.erased else reference.snippet or row.text
         snippet = text[:_MAX_SNIPPET_LENGTH] if text else None
-        table = None if reference.source == "external" else reference.source
-        kind = _TYPES[reference.source]
-        await queries.upsert_item(conn, scope, kind, table, reference.ref, row, snippet, reference.meta)
-    return [EvidenceRef(reference.source, reference.ref, reference.meta) for reference, _ in cited]
+        await queries.upsert_item(conn, scope, _TYPES[reference.source], reference.without_snippet(), row, snippet)
+    return [reference.without_snippet() for reference, _ in cited]
 
 
 async def validate(conn: Conn, scope: Scope, refs: list[Any]) -> list[tuple[EvidenceReference, CitedRow]]:

@@ -99,11 +99,10 @@ async def select_best_chunks(
     query words. The cost does not grow with the length of a conversation.
 
     The steps: `rare_scores` by rare terms, `best_by_rare`, `scored` with common terms and with the nearest, `compared`
-    also by distance, `fused` into one order.
-
-    While a conversation waits to be chunked again, chunks that hold a deleted message are left out.
+    also by distance, `fused` into one order. While a conversation waits to be chunked again, chunks that hold a deleted
+    message are left out.
     """
-    terms, model = (*ranking.terms, *ranking.common), ranking.vector
+    terms, vector = (*ranking.terms, *ranking.common), ranking.vector
     return await open_cursor(
         conn,
         Candidate,
@@ -120,8 +119,8 @@ async def select_best_chunks(
         slope=9 / ranking.average_length,  # k1 * b in tenths, as `length` and `tf` are
         completed_candidates=ranking.completed_candidates,
         keyword_candidates=ranking.keyword_candidates,
-        model=model.model if model else None,
-        vector=model.vector if model else None,
+        model=vector.model if vector else None,
+        vector=vector.vector if vector else None,
         share=KEYWORD_SHARE,
         limit=ranking.limit,
         **filters.params,
