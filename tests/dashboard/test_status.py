@@ -51,7 +51,7 @@ async def test_status_and_overview_of_a_project_agree(db: Database, project: Sco
     assert current["backlog"] == {"sync_due": 0, "outbound_due": 0, "embeddings_pending": 0}
     page = await overview.load_overview(db, project, 60)
     assert [job.id for job in page.latest] == [run.id]
-    assert page.held.entities == current["entities"]
-    assert page.held.synced_at is not None
+    assert page.contents.entities == current["entities"]
+    assert page.contents.synced_at is not None
     today = (await status.daily_work(db, project, 1))[0]
     assert (today.messages_read, today.chunks_embedded) == (3, 0)

@@ -38,7 +38,7 @@ class ProjectContents:
 class Overview:
     """The whole overview. `latest` has the newest run of each job, `failures` the newest failed runs."""
 
-    held: ProjectContents
+    contents: ProjectContents
     latest: list[Run]
     failures: list[Run]
     days: list[DailyMessages]
@@ -47,10 +47,10 @@ class Overview:
 
 async def load_overview(db: Database, scope: Scope, silence: float) -> Overview:
     """Return the overview. A worker without a heartbeat for `silence` seconds counts as gone."""
-    held = await load_contents(db, scope)
+    contents = await load_contents(db, scope)
     async with db.scoped(scope) as conn:
         return Overview(
-            held=held,
+            contents=contents,
             latest=await run_queries.latest_runs(conn, scope),
             failures=await run_queries.run_history(conn, scope, None, "failed", MAX_FAILURES, 0),
             days=await queries.messages_by_day(conn, scope, DAYS),

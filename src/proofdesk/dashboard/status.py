@@ -121,14 +121,14 @@ async def _sizes(db: Database, conn: Conn, scope: Scope) -> StorageSizes:
     return sizes
 
 
-def _storage(sizes: StorageSizes, held: EntityCounts, chunks: ChunkCounts, settings: Settings) -> dict[str, Any]:
+def _storage(sizes: StorageSizes, entities: EntityCounts, chunks: ChunkCounts, settings: Settings) -> dict[str, Any]:
     budget = int(settings.storage_budget_gb * 1024**3)
     logical = (
-        sizes.message * held.messages
-        + sizes.chunk * held.rag_chunks
+        sizes.message * entities.messages
+        + sizes.chunk * entities.rag_chunks
         + sizes.vector * chunks.ready
-        + sizes.conversation * held.conversations
-        + sizes.contact * held.contacts
+        + sizes.conversation * entities.conversations
+        + sizes.contact * entities.contacts
     )
     return {
         "database_bytes": sizes.database_bytes,

@@ -73,7 +73,7 @@ async def reconcile(context: JobContext) -> RunOutcome:
     """Compare everything with Chatwoot, repair differences, and return the proof for each inbox."""
     resources, scope = context.resources, context.scope
     settings, before = resources.settings, context.run.meta.get("result", {}).get("walked", {})
-    found = await source_reconcile.run(
+    reconciled = await source_reconcile.run(
         resources.db,
         _chatwoot(resources),
         scope,
@@ -83,15 +83,15 @@ async def reconcile(context: JobContext) -> RunOutcome:
         context.time_slice.is_over,
         {source: [source_reconcile.InboxComparison.from_dict(p) for p in proofs] for source, proofs in before.items()},
     )
-    repaired = _add_previous(context.run, _counts(found.changes))
-    processed = found.changes.messages + found.changes.removed
-    if not found.finished:
-        walked = {source: [p.as_dict() for p in proofs] for source, proofs in found.walked.items()}
+    repaired = _add_previous(context.run, _counts(reconciled.changes))
+    processed = reconciled.changes.messages + reconciled.changes.removed
+    if not reconciled.finished:
+        walked = {source: [p.as_dict() for p in proofs] for source, proofs in reconciled.walked.items()}
         return RunOutcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(context)
-    if found.binding_error:
-        raise found.binding_error
-    proof = {"inboxes": [inbox.as_dict() for inbox in found.inboxes], "complete": found.complete}
+    if reconciled.binding_error:
+        raise reconciled.binding_error
+    proof = {"inboxes": [inbox.as_dict() for inbox in reconciled.inboxes], "complete": reconciled.complete}
     return RunOutcome(processed, proof | prepared | repaired)
 
 

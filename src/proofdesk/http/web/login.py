@@ -88,7 +88,7 @@ async def render_login(
     signup_error: ProofdeskError | None = None,
     diagnosis: RunbookResult | None = None,
 ) -> Response:
-    """Return the login page. `error` is about signing in, `signup_error` about signing up, `new_username` is the requested username.
+    """Return the login page. `error` is about signing in, `signup_error` and `new_username` about signing up.
 
     `diagnosis` is the result of the browser check, if it ran.
     """

@@ -34,7 +34,7 @@ async def show_overview(request: Request, db: Db, settings: Config, session: Cur
 
 
 def _values(project_overview: Overview) -> dict[str, Any]:
-    data = project_overview.held
+    data = project_overview.contents
     return {
         "longest": MAX_QUERY_LENGTH,
         "empty": data.entities.messages == 0,
