@@ -16,8 +16,8 @@ from tests.support.server import free_port
 
 ROOT = Path(__file__).parents[2]
 STEPS = (
-    "alive", "ready", "signed in", "project chosen", "source bound", "conversations read", "messages embedded",
-    "evidence found", "conversation shown", "draft checked and cancelled", "all of it recorded", "signed out",
+    "alive", "ready", "signed in", "project selected", "source bound", "conversations synced", "messages embedded",
+    "evidence found", "conversation shown", "draft checked and cancelled", "audit event recorded", "signed out",
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def smoke(address: str, password: str, *more: str) -> "subprocess.CompletedProce
     )
 
 
-def test_it_walks_the_loop_of_what_runs_and_stops_at_the_first_step_that_fails(tmp_path: Path):
+def test_smoke_test_passes_and_stops_at_the_first_failure(tmp_path: Path):
     with demo(tmp_path) as (address, password):
         whole = smoke(address, password)
         assert whole.returncode == 0, whole.stdout + whole.stderr

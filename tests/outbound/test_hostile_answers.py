@@ -16,7 +16,7 @@ from starlette.routing import Route
 from proofdesk.accounts.bot import Bot
 from proofdesk.core import mail_relay
 from proofdesk.outbound.channels.email.channel import EmailChannel
-from proofdesk.outbound.channels.interface import Channel
+from proofdesk.outbound.channels.interface import Channel, SendFailed
 from proofdesk.outbound.channels.telegram.channel import TelegramChannel
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions
@@ -113,7 +113,6 @@ REPLIES = [
     b"250-a\r\n" * 2_000 + b"250 ok\r\n", b"550-never ends\r\n", "550 5.1.1 \u2028\u202e\r\n".encode(),
     b"552 5.2.2\r\n", b"421\r\n", b"334 !!not base64\r\n",
 ]  # fmt: skip
-STEPS = ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "TEXT"]
 
 
 @dataclass
@@ -157,19 +156,27 @@ async def relay() -> AsyncIterator[tuple[FakeRelay, str]]:
         yield fake, f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}?tls=none"
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["CONNECT", "EHLO"])
+async def test_hostile_greetings_of_a_relay_are_reported(relay: tuple[FakeRelay, str], step: str):
+    fake, url = relay
+    fake.step = step
+    for fake.reply in REPLIES:
+        with contextlib.suppress(SendFailed):  # the reply may be one that the client accepts
+            await EmailChannel(mail_relay.parse(url), SENDER, Links(), timeout=0.2).check_connection()
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "TEXT"])
 async def test_hostile_smtp_replies_stop_neither_run_nor_others(
     desk: OutboundDesk, relay: tuple[FakeRelay, str], step: str
 ):
     fake, url = relay
-    concerns_all = step in ("CONNECT", "EHLO", "MAIL")
     for reply in REPLIES:
         fake.step, fake.reply = step, reply
-        channel = EmailChannel(mail_relay.parse(url), SENDER, Links(), timeout=0.3)
+        channel = EmailChannel(mail_relay.parse(url), SENDER, Links(), timeout=0.2)
         bad, good = await _deliver(desk, channel, BAD_ADDRESS, GOOD_ADDRESS)
         label = f"{step} {reply[:80]!r}"
         _check_settled(bad, label)
-        assert concerns_all or good.status in ("sent", "approved"), label
+        assert step == "MAIL" or good.status in ("sent", "approved"), label
         fake.step = ""
         await channel.aclose()
 
@@ -178,7 +185,8 @@ async def _deliver(
     desk: OutboundDesk, channel: Channel, bad: str, good: str
 ) -> tuple[OutboundMessage, OutboundMessage]:
     """Send one message to either recipient with a new channel, and return both messages."""
-    desk.conn.execute("UPDATE outbound_messages SET next_attempt_at = next_attempt_at + interval '90 days'")
+    later = "next_attempt_at = next_attempt_at + interval '90 days'"
+    desk.conn.execute(f"UPDATE outbound_messages SET {later} WHERE next_attempt_at IS NOT NULL".encode())
     desk.conn.execute("UPDATE contact_channel_policies SET sent_in_window = 0, window_started_at = NULL")
     payload = {"text": "Hello"}
     messages = [await desk.approve_new(to, channel=channel.name, payload=payload) for to in (bad, good)]

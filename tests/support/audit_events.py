@@ -1,4 +1,4 @@
-"""Looking at the audit trail from a test, past row-level security."""
+"""Audit events as the owner of the database sees them."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from psycopg.rows import dict_row
 
 
 def actions(conn: psycopg.Connection, family: str = "") -> list[str]:
-    """What was done, in order."""
+    """Return the actions of all events in order, of one family if given."""
     rows = conn.execute(
         "SELECT action FROM audit_events WHERE starts_with(action, %s) ORDER BY id", [family]
     ).fetchall()
@@ -15,7 +15,7 @@ def actions(conn: psycopg.Connection, family: str = "") -> list[str]:
 
 
 def last(conn: psycopg.Connection) -> dict[str, Any]:
-    """The newest event."""
+    """Return the newest event."""
     with conn.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute("SELECT * FROM audit_events ORDER BY id DESC LIMIT 1").fetchone()
     assert found is not None
@@ -23,7 +23,7 @@ def last(conn: psycopg.Connection) -> dict[str, Any]:
 
 
 def tamper(conn: psycopg.Connection, statement: str, *values: Any) -> None:
-    """Do what only a superuser can: change the trail."""
+    """Change audit events, which only a superuser can do."""
     with conn.transaction():
         conn.execute("SET LOCAL session_replication_role = replica")
         conn.execute(statement, values)  # type: ignore[arg-type]

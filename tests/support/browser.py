@@ -22,7 +22,7 @@ Visit = Callable[..., Awaitable[Page]]
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """The machine's browser; a test without one is skipped, or fails where it must run."""
+    """Start Chromium. Without it the test is skipped, or fails in CI."""
     if CHROMIUM is None:
         reason = "Chromium is not installed (apt-get install chromium)."
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
@@ -34,9 +34,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def visit(chromium: Browser) -> AsyncIterator[Visit]:
-    """Opens a tab with cookies, storage and cache of its own, signed in with the token of a session, if there is one.
+    """Return a function that opens a tab with its own cookies, storage and cache, signed in with a session token.
 
-    A script that breaks off fails the test, and where `silent` so does whatever the console shows as an error.
+    A script error fails the test. With `silent`, an error in the console fails it as well.
     """
     contexts, complaints = [], []
 

@@ -13,7 +13,7 @@ from proofdesk_simulators.serving import running
 
 @pytest.fixture
 def simulator() -> Iterator[ChatwootSimulator]:
-    """An installation with one account, one inbox and nothing in it."""
+    """Create an installation with one account and one empty inbox."""
     made = build("empty")
     yield made
     made.close()
@@ -21,7 +21,7 @@ def simulator() -> Iterator[ChatwootSimulator]:
 
 @pytest.fixture
 def studio() -> Iterator[ChatwootSimulator]:
-    """The sample studio."""
+    """Create an installation with the sample studio."""
     made = build("studio")
     yield made
     made.close()
@@ -29,7 +29,7 @@ def studio() -> Iterator[ChatwootSimulator]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
-    """Serves a simulator and gives a client for it; everything is closed at the end of the test."""
+    """Return a function that serves a simulator and opens a client. Both are closed after the test."""
     opened: list[tuple[Any, ChatwootClient]] = []
 
     def open_client(simulator: ChatwootSimulator, patience: float = 5.0) -> ChatwootClient:
@@ -45,7 +45,7 @@ async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
 
 
 def fill(simulator: ChatwootSimulator, conversations: int, messages: int = 3) -> list[int]:
-    """Make conversations with some messages each, a second apart, ending an hour ago; their ids."""
+    """Create conversations with messages a second apart that end an hour ago. Return their ids."""
     at = int(simulator.clock.now()) - 3600 - conversations * messages
     ids = []
     for number in range(conversations):
@@ -59,7 +59,7 @@ def fill(simulator: ChatwootSimulator, conversations: int, messages: int = 3) ->
 
 
 def theirs(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """Conversations (id, status, labels, assignee) and messages (id, conversation, content, deleted) over there."""
+    """Return Chatwoot's conversations (id, status, labels, assignee) and messages (id, conversation, text, deleted)."""
     truth = simulator.truth()
     return (
         {
@@ -74,7 +74,7 @@ def theirs(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]], set[tupl
 
 
 def ours(conn: psycopg.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """The same of what is stored; fails when anything is stored twice."""
+    """Return the same of the stored rows. Fails if a row is stored twice."""
     conversations = conn.execute("SELECT conversation_id, status, labels, assignee_id FROM cw_conversations").fetchall()
     messages = conn.execute("SELECT message_id, conversation_id, content, deleted FROM cw_messages").fetchall()
     found = {(i, status, tuple(labels), who) for i, status, labels, who in conversations}, set(messages)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run commands as a page of the documentation writes them."""
+    """Run shell commands as a documentation page writes them."""
     program = f'proofdesk() {{ "{sys.executable}" -m proofdesk "$@"; }}\n'
     return _run(["bash", "-euc", program + script], environment)
 
 
 def proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of ours."""
+    """Run a command of Proofdesk."""
     return _run([sys.executable, "-m", "proofdesk", *map(str, arguments)], environment)
 
 

@@ -30,7 +30,7 @@ def empty(conn: psycopg.Connection) -> None:
             emptied regclass;
         BEGIN
             SET LOCAL session_replication_role = replica;
-            SET LOCAL lock_timeout = '30s';  -- a test that left a transaction open fails instead of waiting for ever
+            SET LOCAL lock_timeout = '30s';  -- an open transaction of a test fails instead of blocking
             FOR emptied IN SELECT format('public.%I', tablename) FROM pg_tables
                            WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
             LOOP
@@ -44,7 +44,7 @@ def empty(conn: psycopg.Connection) -> None:
 
 
 def content(url: str) -> dict[str, tuple[int, str]]:
-    """Rows and their fingerprint by table, as the owner sees them; of migrations the names, without their times."""
+    """Return the number of rows and their hash by table, as the owner. Of migrations, only the names are hashed."""
     with psycopg.connect(url) as conn:
         tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
         found = {}

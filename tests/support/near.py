@@ -1,4 +1,4 @@
-"""What search by meaning keeps in the database for the ranking by both."""
+"""The nearest chunks that vector search stores for the fusion of both rankings."""
 
 import json
 
@@ -10,13 +10,13 @@ Near = tuple[int, int, float]
 
 
 async def keep(conn: Conn, near: list[Near]) -> None:
-    """As if these were the nearest."""
+    """Store these as the nearest chunks."""
     names = ("account_id", "conversation_id", "distance")
     written = json.dumps([dict(zip(names, one, strict=True)) for one in near])
     await execute(conn, "SELECT set_config(%(name)s, %(near)s, true)", name=NEAREST_SETTING, near=written)
 
 
 async def kept(conn: Conn) -> list[Near]:
-    """The nearest, in order."""
+    """Return the nearest chunks, in order."""
     found = json.loads(await fetch_value(conn, "SELECT current_setting(%(name)s)", name=NEAREST_SETTING))
     return sorted(((n["account_id"], n["conversation_id"], n["distance"]) for n in found), key=lambda near: near[2])

@@ -1,4 +1,4 @@
-"""Requests as a browser without scripts sends them."""
+"""Requests to pages as a browser without scripts sends them."""
 
 import httpx2
 
@@ -17,7 +17,7 @@ async def shown(person: Person, path: str = "/settings") -> str:
 
 
 async def post(person: Person, path: str, **fields: str) -> httpx2.Response:
-    """Send a form as a browser without scripts does."""
+    """Submit a form as a browser without scripts does."""
     form = fields | {"csrf_token": person.csrf}
     kept = person.client.headers.pop("x-csrf-token", None)
     try:
@@ -28,7 +28,7 @@ async def post(person: Person, path: str, **fields: str) -> httpx2.Response:
 
 
 async def done(person: Person, path: str, **fields: str) -> str:
-    """Send a form that goes well; the page that follows."""
+    """Submit a form, check the redirect, and return the page that follows."""
     answer = await post(person, path, **fields)
     assert answer.status_code == 303, answer.text
     return await shown(person, answer.headers["location"])

@@ -1,4 +1,4 @@
-"""Real users of the system, and commands that they run in processes of their own."""
+"""Users of the operating system, and commands that they run."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ PYTHONPATH = os.pathsep.join(sys.path)
 
 @dataclass(frozen=True)
 class Person:
-    """A user of the system, with a home of their own."""
+    """A user of the operating system, with a home folder."""
 
     name: str
     uid: int
@@ -27,7 +27,7 @@ class Person:
     home: Path
 
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run a command of Proofdesk as this person."""
+        """Run a command of Proofdesk as this user."""
         options = {} if self.uid == os.geteuid() else {"user": self.uid, "group": self.gid, "extra_groups": []}
         return subprocess.run(
             [interpreter(self.uid), "-m", "proofdesk", *arguments],
@@ -42,16 +42,16 @@ class Person:
         )
 
     def environment(self) -> dict[str, str]:
-        """What their terminal would set."""
+        """Return the environment of their shell."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": PYTHONPATH}
 
 
 @contextlib.contextmanager
 def user(name: str, folder: Path) -> Iterator[Person]:
-    """A user made for a test; skips it where none can be made."""
+    """Create a user for a test and remove it afterwards. Skips the test if that is not possible."""
     if os.geteuid() != 0 or shutil.which("useradd", path="/usr/sbin:/sbin") is None:
         pytest.skip("only root can make the second user of this test")
-    name = f"{name}{secrets.token_hex(3)}"  # another run of the tests may make the same user at the same time
+    name = f"{name}{secrets.token_hex(3)}"  # another test run may create a user at the same time
     home = folder / name
     useradd = ["/usr/sbin/useradd", "--no-create-home", "--home-dir", str(home), "--shell", "/bin/sh", name]
     subprocess.run(useradd, check=True)
@@ -65,13 +65,13 @@ def user(name: str, folder: Path) -> Iterator[Person]:
 
 
 def root(folder: Path) -> Person:
-    """Root, with a home there."""
+    """Return root, with a home in this folder."""
     return Person("root", 0, 0, folder / "root")
 
 
 @cache
 def interpreter(uid: int) -> str:
-    """A Python that this user may run; skips the test where there is none."""
+    """Return a Python that this user may run. Skips the test without one."""
     for candidate in (sys.executable, shutil.which("python3.11", path="/usr/bin") or ""):
         with contextlib.suppress(OSError):
             command = [candidate, "-c", "import psycopg, proofdesk.cli"]

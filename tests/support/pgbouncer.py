@@ -34,7 +34,7 @@ pool_mode = {mode}
 
 @dataclass(frozen=True)
 class Bouncer:
-    """A running PgBouncer: its address as DATABASE_URL, and its configuration."""
+    """A running PgBouncer: its URL for DATABASE_URL, and its configuration file."""
 
     url: str
     file: Path
@@ -51,7 +51,7 @@ class Bouncer:
 
 @contextlib.contextmanager
 def running(database_url: str, mode: str, more: str = "ignore_startup_parameters = options") -> Iterator[Bouncer]:
-    """Run PgBouncer in `mode` before the database; `more` are further lines of its configuration."""
+    """Run PgBouncer in this mode in front of the database. `more` are additional lines of its configuration."""
     if PGBOUNCER is None:
         reason = "PgBouncer is not installed (apt-get install pgbouncer)"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)

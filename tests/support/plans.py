@@ -1,4 +1,4 @@
-"""The plans that statements really run by, told by the server itself while the application's own functions run."""
+"""The plans of executed statements, as auto_explain reports them."""
 
 import json
 from collections import Counter
@@ -14,26 +14,26 @@ from proofdesk.projects.scope import Scope
 
 
 class Plans:
-    """What was run since it was last asked."""
+    """The plans of statements since the last call."""
 
     def __init__(self, conn: Conn) -> None:
         self._conn = conn
         self._seen: list[dict[str, Any]] = []
 
     def hear(self, notice: psycopg.errors.Diagnostic) -> None:
-        """Take a notice of auto_explain."""
+        """Collect the plan of an auto_explain notice."""
         _, found, plan = (notice.message_primary or "").partition("plan:\n")
         if found:
             self._seen.append(json.loads(plan)["Plan"])
 
     async def nodes(self) -> list[dict[str, Any]]:
-        """Every node of the plans of the statements since the last call."""
-        await self._conn.execute("SELECT")  # a plan is told when the next statement takes its place
+        """Return every node of the plans since the last call."""
+        await self._conn.execute("SELECT")  # a plan is reported when the next statement starts
         seen, self._seen = self._seen, []
         return [node for plan in seen for node in _nodes(plan)]
 
     async def indexes(self) -> set[str]:
-        """The indexes that were used since the last call."""
+        """Return the names of the indexes that were used since the last call."""
         return {node["Index Name"] for node in await self.nodes() if "Index Name" in node}
 
 
@@ -41,7 +41,7 @@ class Plans:
 async def explained(
     owner_url: str, scope: Scope, settings: Mapping[str, object] = NO_SETTINGS
 ) -> AsyncIterator[tuple[Conn, Plans]]:
-    """A connection as the application has it, inside a transaction of the project, and the plans of what it runs."""
+    """Yield an application connection in a transaction of the project, and the plans of its statements."""
     conn = await psycopg.AsyncConnection.connect(owner_url, autocommit=True)
     plans = Plans(conn)
     async with conn:
@@ -65,7 +65,7 @@ async def explained(
 
 
 def rows_read(nodes: list[dict[str, Any]]) -> Counter[str]:
-    """Return how many rows of each table were read, those that were then left out included."""
+    """Return how many rows of each table were read, including those that a filter removed."""
     read = Counter[str]()
     for node in nodes:
         if "Relation Name" in node:

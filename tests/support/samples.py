@@ -1,7 +1,6 @@
 """The code samples of the documentation, which tests run.
 
-One that no test can run has a line `<!-- not run: why -->` before it. Text without a language, such as a drawing, is no
-sample.
+A sample that no test can run has a line `<!-- not run: why -->` before it. Blocks without a language are not samples.
 """
 
 import re
@@ -17,7 +16,7 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Sample:
-    """A block of code. `why` is empty when it is to be run."""
+    """A code block. `why` is the reason why no test runs it, or None."""
 
     page: str
     language: str
@@ -26,7 +25,7 @@ class Sample:
 
 
 def every() -> Iterator[Sample]:
-    """Those of all pages."""
+    """Yield the samples of all pages."""
     for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))):
         for found in _FENCE.finditer(page.read_text("utf-8")):
             if found["language"]:
@@ -34,5 +33,5 @@ def every() -> Iterator[Sample]:
 
 
 def of(page: str) -> list[str]:
-    """Those of a page that are to be run, in order."""
+    """Return the samples of a page that tests run, in order."""
     return [sample.text for sample in every() if sample.page == page and sample.why is None]

@@ -1,4 +1,4 @@
-"""A help desk for search tests: conversations written straight into the mirror, then the real stages."""
+"""A help desk for search tests: inserted conversations, then the real indexing stages."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ ANNA = ("Anna Petrova", "anna@example.com", "+49 151 5550 1234")
 
 @dataclass
 class Desk:
-    """The desk of one project. Conversations are numbered from 1, a day apart; messages a minute apart."""
+    """The conversations of one project, numbered from 1, a day apart. Messages are a minute apart."""
 
     db: Database
     scope: Scope
@@ -31,7 +31,7 @@ class Desk:
     _contacts: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     async def talk(self, *lines: str, contact: tuple[Any, ...] = ANNA, inbox: int = 1, **values: Any) -> int:
-        """A conversation; its number. A line that begins with `> ` is the agent's."""
+        """Insert a conversation and return its number. A line that starts with `> ` is the agent's."""
         self.count += 1
         row = {"labels": [], "status": "open"} | values
         who = self._contacts.setdefault(contact, len(self._contacts) + 1)
@@ -47,7 +47,7 @@ class Desk:
         return self.count
 
     async def ready(self, *, embed: bool = True) -> None:
-        """Run the stages: chunks, words and, unless told otherwise, vectors."""
+        """Build chunks, keyword index and vectors."""
         await index_conversations(self.db, self.scope, ChunkLimits(1000, 30))
         if embed:
             await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.EmbeddingOptions())
@@ -58,20 +58,20 @@ class Desk:
         return await results.search(self.db, self.scope, LocalModel(), SETTINGS, question)
 
     async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:
-        """The numbers of the conversations found, best first."""
+        """Return the numbers of the conversations of the hits, best first."""
         return [hit.conversation_id for hit in (await self.ask(text, mode, **more)).results]
 
     async def first(self, text: str, mode: Any = "hybrid", **more: Any) -> Hit:
-        """The best hit."""
+        """Return the best hit."""
         return (await self.ask(text, mode, **more)).results[0]
 
     async def change(self, statement: Any, **values: Any) -> None:
-        """Run a statement inside the project."""
+        """Execute a statement in the scope of the project."""
         async with self.db.scoped(self.scope) as conn:
             await conn.execute(statement, values)
 
     async def delete(self, message_id: int) -> None:
-        """Delete a message as synchronisation does."""
+        """Delete a message as a sync does."""
         await self.change(
             "UPDATE cw_messages SET deleted = true, content = 'This message was deleted' WHERE message_id = %(m)s",
             m=message_id,
@@ -82,7 +82,7 @@ class Desk:
         )
 
     async def rows(self, statement: Any, **values: Any) -> list[tuple[Any, ...]]:
-        """What a query inside the project gives."""
+        """Return the rows of a query in the scope of the project."""
         async with self.db.scoped(self.scope) as conn:
             return await (await conn.execute(statement, values)).fetchall()
 

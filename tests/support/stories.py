@@ -1,4 +1,4 @@
-"""Conversations put straight into a project, as a sync would have."""
+"""Two sample conversations, inserted into a project as a sync would."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 @dataclass
 class Written:
-    """A message of a story."""
+    """A message of a sample conversation."""
 
     by: str
     name: str | None
@@ -44,7 +44,7 @@ LOGIN = [
 
 
 def tell(conn: psycopg.Connection, project_id: UUID) -> None:
-    """Two conversations in two inboxes, of two contacts."""
+    """Insert two conversations of two contacts, in two inboxes."""
     _inbox(conn, project_id, 1, "Website chat", "Channel::WebWidget")
     _inbox(conn, project_id, 2, "Support mail", "Channel::Email")
     _conversation(conn, project_id, 101, 1, 11, "open", ["delivery", "vip"], DELIVERY)
@@ -52,13 +52,13 @@ def tell(conn: psycopg.Connection, project_id: UUID) -> None:
 
 
 async def make_searchable(db: Database, project_id: UUID) -> None:
-    """Cut what was told into chunks and index its words, as the end of a sync does."""
+    """Build chunks and the keyword index, as the end of a sync does."""
     inside = await scope.enter(db, system_actor(), project_id)
     await index_conversations(db, inside, ChunkLimits.from_settings(Settings()))
 
 
 def scope_of(conn: psycopg.Connection, project_id: UUID) -> UUID:
-    """The account scope of a project."""
+    """Return the account scope of a project."""
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None
     return row[0]

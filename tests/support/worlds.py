@@ -1,4 +1,4 @@
-"""Projects full of data. What Chatwoot numbers has the same numbers in each, so a forgotten condition mixes them."""
+"""Projects with a row in every table. Chatwoot's ids are the same in each, so a missing condition mixes them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ TABLES: LiteralString = (
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk as it is stored."""
+    """A stored chunk."""
 
     message_id: int
     chunk_index: int
@@ -42,7 +42,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class World:
-    """A project, the ids of what is in it, and a word that every text of it holds."""
+    """A project, the ids of its rows, and a word that all its texts contain."""
 
     owner: ProjectOwner
     member_id: UUID
@@ -67,7 +67,7 @@ class World:
 
 
 async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
-    """A project of an account scope of its own with a row in every table of projects."""
+    """Create a project with its own account scope and a row in every table of projects."""
     made = await new_projects.create(db, events.system_actor(), name, scope_key=name)
     owner = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
     stories.tell(conn, made.id)
@@ -161,7 +161,7 @@ def _write_outbound(conn: psycopg.Connection, owner: ProjectOwner, word: str, po
 
 
 def _lead(conn: psycopg.Connection, both: list[Any], word: str, path: list[str], policy_id: UUID) -> UUID:
-    """A message led through these states."""
+    """Insert a message and move it through these states."""
     (made,) = _only(conn.execute(
         "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
         " idempotency_key, dedupe_key, request_hash, max_retries, created_by, policy_ids)"
@@ -213,7 +213,7 @@ def _only(cursor: psycopg.Cursor[Any]) -> Any:
 
 
 def content(conn: psycopg.Connection, world: World) -> list[Any]:
-    """All that there is of a project."""
+    """Return the hashes of all rows of a project."""
     parts: list[sql.Composable] = [
         sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
         for (table,) in conn.execute(TABLES).fetchall()
@@ -224,11 +224,11 @@ def content(conn: psycopg.Connection, world: World) -> list[Any]:
 
 @pytest.fixture
 async def ours(db: Database, owner_conn: psycopg.Connection) -> World:
-    """The project of whoever tries to get at another."""
+    """Create the project that tries to access another one."""
     return await worlds.make(db, owner_conn, "Ours", "alpaca")
 
 
 @pytest.fixture
 async def theirs(db: Database, owner_conn: psycopg.Connection) -> World:
-    """Another project, with something of its own."""
+    """Create another project, with a conversation of its own."""
     return await worlds.make(db, owner_conn, "Theirs", "bramble", extra=True)

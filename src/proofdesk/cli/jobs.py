@@ -11,15 +11,13 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.cli.progress import progress
 from proofdesk.errors import ProofdeskError
-from proofdesk.jobs import catalog, runs, worker
+from proofdesk.jobs import catalog, in_process, worker
 from proofdesk.jobs import tick as schedule
 from proofdesk.jobs.resources import Resources
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import MAX_WAIT_SECONDS
 from proofdesk.jobs.tick import DEFAULT_DUE_JOBS, MAX_DUE_JOBS, TickSummary
 from proofdesk.projects.scope import Scope
-
-NO_TIMEOUT = 365 * 86_400.0  # seconds
 
 
 class JobFailed(ProofdeskError):
@@ -106,16 +104,8 @@ async def run_job(
     params: dict[str, Any] | None = None,
 ) -> Run:
     """Run a job in this process, or follow its active run. Raises `JobFailed`."""
-    requested = await runs.start(resources.db, scope, job_type, "cli", params)
-    run = requested.run
-    if requested.joined and run.status == "queued":
-        run = await runs.claim(resources.db, scope, run.id) or run
     with progress(title, shown=shown) as report:
-        if run.runner == runs.current_runner():
-            handler = catalog.bind_handler(resources, job_type)
-            finished = await runs.execute(resources.db, scope, run, handler, report)
-        else:
-            finished = await runs.wait(resources.db, scope, run.id, NO_TIMEOUT, report)
+        finished = await in_process.execute(resources, scope, job_type, params, report)
     if finished.status != "ok":
         raise JobFailed(finished.error or f"The run was {finished.status}.", details=finished.error_details)
     return finished
