@@ -1,5 +1,5 @@
-# The image of the server and of the workers: the same program, told apart by its command.
-# `make image` builds it. Each RUN line is also carried out by tests/deploy/test_image.py, in a folder instead of a root.
+# One image for the server and the workers; the command selects which.
+# `make image` builds it. tests/deploy/test_image.py executes each RUN line in a folder.
 
 FROM python:3.13-slim AS build
 WORKDIR /build

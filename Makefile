@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Both make what they need first.
+# The two main commands are `make demo` and `make test`. Both install what they need.
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,22 +23,22 @@ chaos: $(VENV)/dev
 	@$(BIN)/python scripts/chaos $(ARGS)
 	@$(BIN)/python scripts/chaos/sending.py $(SENDING)
 
-# The pages of docs/ that are written from the code and from the database, and the diagrams. Those need Chromium.
+# Generate the pages of docs/ that come from code and database, and the diagrams, which need Chromium.
 docs: $(VENV)/dev
 	@$(BIN)/python scripts/reference.py
 	@$(BIN)/python scripts/data_model.py
 	@$(BIN)/python scripts/schema.py
 	@$(BIN)/python scripts/diagrams.py
 
-# htmx, plots, icons and fonts of the web pages, from npm; nothing happens when they are there already.
+# Fetch and bundle the assets of the web pages from npm, unless they are up to date.
 assets: $(VENV)/runtime
 	@$(BIN)/python scripts/assets.py
 
-# Pictures of every page, in docs/img.
+# Take screenshots of every page into docs/img.
 screenshots: $(VENV)/dev assets
 	@$(BIN)/python scripts/screenshots.py
 
-# The documentation as a site, in var/site; a link that leads nowhere stops it.
+# Build the documentation site into var/site. A broken link fails the build.
 site: $(VENV)/dev assets
 	@$(BIN)/python scripts/site_builder.py
 
@@ -47,7 +47,7 @@ format: $(VENV)/dev
 
 .PHONY: dist image
 
-# The sdists and the wheels of proofdesk and of proofdesk-simulators, in dist/.
+# Build the sdists and wheels of proofdesk and proofdesk-simulators into dist/.
 dist: $(VENV)/dev assets
 	@$(PYTHON) -m venv var/build && var/build/bin/pip install --quiet --require-hashes -r requirements/build.lock
 	@var/build/bin/python -m build --no-isolation --outdir dist .
@@ -83,11 +83,11 @@ $(VENV)/dev: requirements/dev.lock pyproject.toml
 
 .PHONY: environment
 environment:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Install Python 3.11 or newer.")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing what $(LOCK) names …"
+	@echo "Installing the packages of $(LOCK) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	@# The sources are put on the path as they lie: an editable install would have to download its build tool unchecked.
+	@# A .pth file instead of an editable install, which would download its build backend without checking hashes.
 	@$(BIN)/python -c 'import pathlib, sysconfig; (pathlib.Path(sysconfig.get_path("purelib")) / "proofdesk.pth").write_text(str(pathlib.Path("src").resolve()) + "\n")'
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m proofdesk "$$@"\n' > $(BIN)/proofdesk && chmod +x $(BIN)/proofdesk
 

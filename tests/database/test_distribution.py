@@ -56,7 +56,7 @@ DEFINERS = {
 # Queries of the scheduler, which sees schedules and runs of all projects (docs/decisions/application-role.md).
 SCHEDULER = {
     "jobs.run_queries.active_runs_of",
-    "jobs.run_queries.insert_scheduled_runs",
+    "jobs.run_state_queries.insert_scheduled_runs",
     "jobs.run_queries.running_runs",
     "jobs.run_queries.unqueued_runs",
     "jobs.schedule_queries.insert_missing_schedules",

@@ -1,4 +1,4 @@
-"""What a backup is for: everything comes back on another server, walls and proofs included."""
+"""Backups restore everything on another server, including row-level security and the audit chain."""
 
 import subprocess
 import zipfile
@@ -20,7 +20,7 @@ from tests.support.worlds import World
 
 @pytest.fixture
 def empty_url(server_url: str, worker_id: str) -> Iterator[str]:
-    """An empty database."""
+    """Create an empty database and yield its URL."""
     name = f"restored_{worker_id}"
     with psycopg.connect(server_url.replace("/proofdesk?", "/postgres?"), autocommit=True) as conn:
         conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name)))
@@ -29,7 +29,7 @@ def empty_url(server_url: str, worker_id: str) -> Iterator[str]:
 
 
 @pytest.mark.long
-async def test_everything_comes_back_on_another_server(database_url: str, ours: World, tmp_path: Path):
+async def test_a_backup_restores_everything_on_another_server(database_url: str, ours: World, tmp_path: Path):
     write, restore = samples.of("docs/operations.md")
     folder, home = tmp_path / "backups", tmp_path / "elsewhere"
     folder.mkdir()
@@ -49,7 +49,7 @@ async def test_everything_comes_back_on_another_server(database_url: str, ours: 
         assert again.returncode == 1 and "has Proofdesk tables already" in again.stderr
 
 
-def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path):
+def test_restoring_another_kind_of_file_changes_nothing(tmp_path: Path):
     file, home = tmp_path / "note.txt", tmp_path / "home"
     file.write_text("not a dump")
     refused = proofdesk("restore", file, PROOFDESK_HOME=str(home))
@@ -58,7 +58,7 @@ def test_a_file_that_is_no_backup_changes_nothing(tmp_path: Path):
         assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
-def test_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty_url: str, tmp_path: Path):
+def test_restoring_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty_url: str, tmp_path: Path):
     whole, damaged, cut, newer = (tmp_path / name for name in ("whole.zip", "damaged.zip", "cut.zip", "newer.zip"))
     backup.dump(tidy_url, whole)
     cut.write_bytes(whole.read_bytes()[:-100])
@@ -77,7 +77,7 @@ def test_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty_url: str,
     assert _structure(empty_url) == _structure(tidy_url)
 
 
-def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, tmp_path: Path):
+def test_restoring_into_a_used_database_is_rejected(tidy_url: str, empty_url: str, tmp_path: Path):
     file = tmp_path / "backup.zip"
     backup.dump(tidy_url, file)
     with psycopg.connect(empty_url) as conn:
@@ -86,7 +86,7 @@ def test_a_database_that_is_not_empty_is_refused(tidy_url: str, empty_url: str, 
         backup.restore(empty_url, file)
 
 
-def test_a_backup_that_pg_dump_made_is_restored(tidy_url: str, empty_url: str, tmp_path: Path):
+def test_a_pg_dump_backup_is_restored(tidy_url: str, empty_url: str, tmp_path: Path):
     file = tmp_path / "old.dump"
     pg_dump = postgres_server.program_path("pg_dump")
     subprocess.run([str(pg_dump), "--format=custom", f"--file={file}", f"--dbname={tidy_url}"], check=True)
@@ -96,7 +96,7 @@ def test_a_backup_that_pg_dump_made_is_restored(tidy_url: str, empty_url: str, t
     assert _structure(empty_url) == _structure(tidy_url)
 
 
-def test_a_backup_needs_a_file_it_can_write(tidy_url: str, tmp_path: Path):
+def test_a_backup_needs_a_writable_file(tidy_url: str, tmp_path: Path):
     for place in (tmp_path, tmp_path / "missing" / "file.zip"):
         with pytest.raises(Invalid, match="cannot be written"):
             backup.dump(tidy_url, place)
@@ -109,7 +109,7 @@ def _rewrite(whole: Path, changed: Path, member: str, change: Callable[[bytes], 
 
 
 def _structure(url: str) -> list[tuple[str, ...]]:
-    """Triggers and foreign keys, and whether they are in force."""
+    """Return triggers and foreign keys, and whether they are enabled."""
     with psycopg.connect(url) as conn:
         return conn.execute(
             """
@@ -119,7 +119,7 @@ def _structure(url: str) -> list[tuple[str, ...]]:
         ).fetchall()
 
 
-def test_a_backup_that_fails_leaves_the_old_file(tmp_path: Path):
+def test_a_failed_backup_keeps_the_old_file(tmp_path: Path):
     file = tmp_path / "proofdesk.dump"
     file.write_text("last week's")
     failed = proofdesk("backup", file, DATABASE_URL="postgresql://nobody:secret-word@127.0.0.1:1/none")

@@ -1,4 +1,4 @@
-"""compose.yaml, env.example and the systemd units: valid, and about variables that exist."""
+"""compose.yaml, env.example and the systemd units are valid and name existing variables."""
 
 import json
 import re
@@ -24,28 +24,28 @@ KNOWN = {name.upper() for name in Settings.model_fields}
 
 
 def compose() -> dict[str, Any]:
-    """compose.yaml as it is read."""
+    """Return the parsed compose.yaml."""
     return yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 
 
-def test_compose_is_valid_by_the_specifications_schema():
+def test_compose_matches_the_compose_schema():
     command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*command, ROOT / "compose.yaml"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_compose_asks_for_variables_that_the_example_names():
+def test_compose_needs_only_variables_of_the_example():
     asked = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text("utf-8")))
     assert asked == OF_COMPOSE
     example = (ROOT / "deploy" / "env.example").read_text("utf-8")
     assert set(re.findall(r"^#([A-Z_]+)=", example, re.M)) == KNOWN | OF_COMPOSE
 
 
-def test_compose_sets_only_variables_that_proofdesk_reads():
+def test_compose_sets_only_settings_of_proofdesk():
     assert set(compose()["x-proofdesk"]["environment"]) <= KNOWN
 
 
-def test_server_and_workers_wait_for_one_migration_and_have_time_to_stop():
+def test_server_and_workers_wait_for_the_migration_and_can_stop():
     services = compose()["services"]
     for name in ("server", "worker"):
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
@@ -55,10 +55,10 @@ def test_server_and_workers_wait_for_one_migration_and_have_time_to_stop():
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_systemd_takes_the_unit(unit: Path, tmp_path: Path):
+def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path):
     analyze = shutil.which("systemd-analyze")
     assert analyze, "systemd-analyze comes with Debian's package systemd"
-    # A program that exists here, since verify looks for it; everything else is the file as it is.
+    # `verify` needs an existing program; everything else is unchanged.
     copy = tmp_path / unit.name
     copy.write_text(unit.read_text("utf-8").replace("/opt/proofdesk/bin/proofdesk", sys.executable), "utf-8")
     done = subprocess.run([analyze, "verify", "--man=no", copy], capture_output=True, text=True, check=False)
@@ -66,14 +66,14 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_the_unit_starts_what_there_is_and_not_as_root(unit: Path):
+def test_the_unit_starts_an_existing_command_as_its_own_user(unit: Path):
     text = unit.read_text("utf-8")
     assert re.search(r"^ExecStart=/opt/proofdesk/bin/proofdesk (serve|worker)$", text, re.M)
     assert re.search(r"^User=proofdesk$", text, re.M)
     assert set(re.findall(r"([A-Z_]+)=", re.search(r"^Environment=(.*)$", text, re.M)[1])) <= KNOWN  # type: ignore[index]
 
 
-def test_what_is_started_is_a_command_that_there_is():
+def test_every_started_command_exists():
     load()
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
@@ -83,10 +83,10 @@ def test_what_is_started_is_a_command_that_there_is():
     assert len(started) == 6
     for program, name, *options in started:
         assert program.rsplit("/", 1)[-1] == "proofdesk" and name in known
-        known[name].make_context(name, list(options))  # raises for an option that there is not
+        known[name].make_context(name, list(options))  # raises for an unknown option
 
 
-def test_every_file_that_compose_mounts_or_reads_is_there():
+def test_every_file_that_compose_mounts_or_reads_exists():
     mounts = [m.split(":") for service in compose()["services"].values() for m in service.get("volumes", [])]
     files = [source for source, *_ in mounts if source.startswith("./")]
     assert files == ["./deploy/Caddyfile"] and all((ROOT / file).is_file() for file in files)
@@ -95,7 +95,7 @@ def test_every_file_that_compose_mounts_or_reads_is_there():
     assert [(ROOT / folder / "Dockerfile").is_file() for folder in context] == [True]
 
 
-def test_health_is_asked_for_at_routes_that_there_are():
+def test_health_checks_use_existing_routes():
     there = {route.path for router in JSON_ROUTERS for route in router.routes if isinstance(route, APIRoute)}
     asked = re.findall(r"127\.0\.0\.1:8080(/\w+)", (ROOT / "Dockerfile").read_text("utf-8"))
     caddyfile = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
@@ -105,7 +105,7 @@ def test_health_is_asked_for_at_routes_that_there_are():
     assert hidden == [f"{prefix}/metrics" for prefix in ("", "/v1", "/api", "/api/v1")], "under every prefix"
 
 
-def test_the_proxy_leads_to_the_server_and_is_believed():
+def test_the_proxy_reaches_the_server_and_is_trusted():
     services = compose()["services"]
     caddyfile = (ROOT / "deploy" / "Caddyfile").read_text("utf-8")
     name, _, port = re.findall(r"reverse_proxy (\S+)", caddyfile)[0].partition(":")
@@ -120,7 +120,7 @@ def test_the_proxy_leads_to_the_server_and_is_believed():
     assert settings.secure_cookies is True, "PUBLIC_URL is https"
 
 
-def test_the_proxys_file_is_what_caddy_reads(tmp_path: Path):
+def test_caddy_accepts_the_caddyfile(tmp_path: Path):
     caddy = shutil.which("caddy")
     assert caddy, "Debian's package caddy"
     file = ROOT / "deploy" / "Caddyfile"

@@ -1,4 +1,4 @@
-"""The Dockerfile, step by step in a folder: there is not always an engine where the tests run."""
+"""The Dockerfile, executed step by step in a folder, because tests may run without a container engine."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ DOCKERFILE = ROOT / "Dockerfile"
 
 
 @pytest.mark.long
-def test_what_the_dockerfile_builds_is_whole_and_runs_with_nothing_else_on_the_machine(tmp_path: Path):
-    """One test, since building takes longer than everything that is asked about it."""
+def test_the_built_image_is_complete_and_runs_the_demo(tmp_path: Path):
+    """One test, because the build takes most of the time."""
     folder = _built(tmp_path / "build")
     _holds_every_file(folder)
     _comes_from_the_sdist_as_well(folder)
@@ -34,20 +34,20 @@ def test_the_dockerfile_has_no_warning():
     assert done.returncode == 0, done.stdout
 
 
-def test_the_image_does_not_run_as_root_and_tells_its_health():
+def test_the_image_has_its_own_user_and_a_health_check():
     last = DOCKERFILE.read_text("utf-8").rpartition("\nFROM ")[2]
     assert "\nUSER 10001\n" in last
     assert "/health" in last.partition("HEALTHCHECK")[2]
 
 
 def _built(folder: Path) -> Path:
-    """What the build stage leaves behind: every RUN line of it, carried out over what .dockerignore lets in."""
+    """Execute every RUN line of the build stage on the files that .dockerignore allows. Return the folder."""
     folder.mkdir()
     for name in _context():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    # In the image there is a `python`; a machine may have `python3` alone.
+    # The image has `python`; this machine may have only `python3`.
     programs = folder.with_name("programs")
     programs.mkdir()
     (programs / "python").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
@@ -110,7 +110,7 @@ def _holds_every_file(built: Path) -> None:
 
 
 def _comes_from_the_sdist_as_well(built: Path) -> None:
-    """Who packages Proofdesk elsewhere starts from the sdist."""
+    """Packagers start from the sdist."""
     made = [*built.glob("dist/*.tar.gz"), *built.glob("dist/*.whl")]
     assert len(made) == 2, made
     unpacked = built / "unpacked"
@@ -129,7 +129,7 @@ def _comes_from_the_sdist_as_well(built: Path) -> None:
 
 
 def _context() -> list[str]:
-    """The tracked and the not ignored files that .dockerignore lets in."""
+    """Return the tracked and unignored files that .dockerignore allows."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")]
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *allowed],
@@ -150,7 +150,7 @@ def _steps(stage: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """What the build may see of this machine: where programs and packages come from."""
+    """Return the environment of the build: where programs and packages come from."""
     kept = ("PATH", "HOME", "PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "SSL_", "HTTP", "http", "NODE_EXTRA")
     return {name: value for name, value in os.environ.items() if name.startswith(kept) and name != "PYTHONPATH"}
 

@@ -23,7 +23,7 @@ STEPS = (
 
 @contextlib.contextmanager
 def demo(home: Path) -> Iterator[tuple[str, str]]:
-    """`proofdesk demo` in an empty home, until it serves; its address and the password of its user."""
+    """Run `proofdesk demo` in an empty home. Yield its URL and password when it serves."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -37,13 +37,13 @@ def demo(home: Path) -> Iterator[tuple[str, str]]:
         command = [sys.executable, "-m", "proofdesk", "demo"]
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
-            yield _told(log, process)
+            yield _wait_for_login(log, process)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
 
 
-def _told(log: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
+def _wait_for_login(log: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
     until = time.monotonic() + 180
     while time.monotonic() < until and process.poll() is None:
         text = log.read_text()
@@ -51,11 +51,11 @@ def _told(log: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
         if address and password:
             return address[1], password[1]
         time.sleep(0.2)
-    pytest.fail(f"the demo did not come up:\n{log.read_text()[-4000:]}")
+    pytest.fail(f"The demo did not start:\n{log.read_text()[-4000:]}")
 
 
 def smoke(address: str, password: str, *more: str) -> "subprocess.CompletedProcess[str]":
-    """`deploy/smoke.py` as an operator runs it, with nothing but Python."""
+    """Run `deploy/smoke.py` as an operator does, with only Python."""
     return subprocess.run(
         [sys.executable, "-I", ROOT / "deploy" / "smoke.py", address, *more],
         env={"PATH": os.environ["PATH"], "AUTH_USERNAME": "demo", "AUTH_PASSWORD": password},

@@ -77,7 +77,7 @@ NO_SCOPE: dict[Query, str] = {
     project_queries.add_member: "also for a project that was just created; row-level security requires its transaction",
     source_queries.lock_account: "a lock",
     run_queries.active_runs_of: _SCHEDULER,
-    run_queries.insert_scheduled_runs: _SCHEDULER,
+    run_state_queries.insert_scheduled_runs: _SCHEDULER,
     schedule_queries.insert_missing_schedules: _SCHEDULER,
     schedule_queries.resume_unblocked: _SCHEDULER,
     schedule_queries.show_all_projects: _SCHEDULER,

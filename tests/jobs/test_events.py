@@ -76,7 +76,7 @@ async def test_slow_viewer_gets_the_newest_state_and_delays_nobody(
         assert await _next(slow) == await _next(quick)
         await _report(owner_conn, run, 300)
         async with db.scoped(project) as conn:
-            await run_queries.finish_run(conn, project, run.id, "ok", runner=runs.current_runner())
+            await run_state_queries.finish_run(conn, project, run.id, "ok", runner=runs.current_runner())
         ended = await _until(quick, "ok")
         assert ended.progress == {"done": 300}
         assert await _next(slow) == ended, "what lies between is of no interest any more"
@@ -114,7 +114,7 @@ async def test_runs_without_viewers_are_not_read(
         before = counted.readings
         await _report(owner_conn, await _begun(db, other), 10)
         async with db.scoped(project) as conn:
-            await run_queries.finish_run(conn, project, ours.id, "ok", runner=runs.current_runner())
+            await run_state_queries.finish_run(conn, project, ours.id, "ok", runner=runs.current_runner())
         assert (await _until(following, "ok")).id == ours.id
         assert counted.readings - before <= 2
 
@@ -163,7 +163,7 @@ async def test_ended_runs_stay_counted_after_deletion(db: Database, project: Sco
     for status in ("ok", "ok", "failed"):
         run = await _begun(db, project)
         async with db.scoped(project) as conn:
-            assert await run_queries.finish_run(conn, project, run.id, status, runner=runs.current_runner())
+            assert await run_state_queries.finish_run(conn, project, run.id, status, runner=runs.current_runner())
     owner_conn.execute("DELETE FROM worker_runs")
     counted = owner_conn.execute("SELECT status, sum(runs)::int FROM run_totals GROUP BY 1 ORDER BY 1").fetchall()
     assert counted == [("failed", 1), ("ok", 2)]

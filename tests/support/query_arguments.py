@@ -283,9 +283,9 @@ OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
         Chunk(_transcript_message(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")
     ],
     (chunk_queries.delete_chunks, "chunks"): lambda w: [_stored_chunk(w)],
-    (run_queries.insert_run, "job_type"): _always("chatwoot_reconcile"),
-    (run_queries.insert_run, "runner"): _always(None),
-    (run_queries.finish_run, "status"): _always("ok"),
+    (run_state_queries.insert_run, "job_type"): _always("chatwoot_reconcile"),
+    (run_state_queries.insert_run, "runner"): _always(None),
+    (run_state_queries.finish_run, "status"): _always("ok"),
     (approval_queries.retry_message, "outbound_id"): lambda w: w.outbound["failed"],
     (approval_queries.redraft_message, "outbound_id"): lambda w: w.outbound["cancelled"],
     (attempt_queries.fetch_attempts, "outbound_id"): lambda w: w.outbound["sent"],

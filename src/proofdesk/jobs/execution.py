@@ -10,7 +10,7 @@ from proofdesk import logging
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import ProofdeskError, Unavailable
-from proofdesk.jobs import outcomes, run_queries
+from proofdesk.jobs import outcomes, run_state_queries
 from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.time_slices import TimeSlice
 from proofdesk.projects.scope import Scope
@@ -66,7 +66,9 @@ async def write_progress(
         await asyncio.sleep(seconds)
         try:
             async with db.scoped(scope) as conn:
-                is_ours = await run_queries.record_heartbeat(conn, scope, run.id, run.runner or "", time_slice.progress)
+                is_ours = await run_state_queries.record_heartbeat(
+                    conn, scope, run.id, run.runner or "", time_slice.progress
+                )
         except ProofdeskError:
             continue  # The database is away. The job fails if it stays away.
         if not is_ours:

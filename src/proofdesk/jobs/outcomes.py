@@ -8,7 +8,7 @@ import psutil
 
 from proofdesk.audit import events
 from proofdesk.database.rows import Conn
-from proofdesk.jobs import queue, run_queries, schedule_queries, schedules
+from proofdesk.jobs import queue, run_state_queries, schedule_queries, schedules
 from proofdesk.jobs.queue import JobKey
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
@@ -22,13 +22,13 @@ MAX_ATTEMPTS_WITH_PROGRESS = 100
 async def finish(
     conn: Conn, scope: Scope, run: Run, status: str, *, pause_for: str | None = None, **result: Any
 ) -> bool:
-    """End a run with `result`, the arguments of `run_queries.finish_run`.
+    """End a run with `result`, the arguments of `run_state_queries.finish_run`.
 
     Return False when the run is over already or another process has it. With `pause_for`, the schedule pauses itself
     for that cause. The schedule is locked before the run, as the tick does.
     """
     schedule = await schedule_queries.lock_schedule(conn, scope, run.job_type)
-    if not await run_queries.finish_run(conn, scope, run.id, status, runner=run.runner, **result):
+    if not await run_state_queries.finish_run(conn, scope, run.id, status, runner=run.runner, **result):
         return False
     if schedule is not None:
         await schedules.record_outcome(conn, scope, schedule, status, result.get("error"), pause_for)
@@ -40,7 +40,7 @@ async def requeue(
     conn: Conn, scope: Scope, run: Run, processed: int, progress: dict[str, Any] | None, meta: dict[str, Any]
 ) -> bool:
     """Put a running run at the end of the queue. Return False when it is over or another process has it."""
-    is_requeued = await run_queries.requeue_run(
+    is_requeued = await run_state_queries.requeue_run(
         conn, scope, run.id, runner=run.runner, processed=processed, progress=progress, meta=meta
     )
     if is_requeued:
@@ -53,7 +53,7 @@ async def complete(
 ) -> bool:
     """End a run whose work is done, or requeue it when work was requested after it had looked for work."""
     await schedule_queries.lock_schedule(conn, scope, run.job_type)  # before the run, as `finish` does
-    if await run_queries.is_requested_again(conn, scope, run.id):
+    if await run_state_queries.is_requested_again(conn, scope, run.id):
         return await requeue(conn, scope, run, processed, progress, meta | {"requested_again": False})
     return await finish(conn, scope, run, "ok", processed=processed, progress=progress, meta=meta)
 
@@ -66,7 +66,7 @@ async def stop(
     A run without a worker, of a command that was interrupted, ends as cancelled too.
     """
     await schedule_queries.lock_schedule(conn, scope, run.job_type)
-    is_cancelled = await run_queries.is_cancel_requested(conn, scope, run.id)
+    is_cancelled = await run_state_queries.is_cancel_requested(conn, scope, run.id)
     if is_worker and not is_cancelled:
         return await requeue(conn, scope, run, 0, progress, {})
     error = "Cancelled while it was running." if is_cancelled else "Stopped."

@@ -16,7 +16,7 @@ from proofdesk.core.progress import ReportProgress
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Conflict, NotFound
-from proofdesk.jobs import execution, outcomes, queue, run_queries
+from proofdesk.jobs import execution, outcomes, queue, run_queries, run_state_queries
 from proofdesk.jobs.execution import RunHandler, RunOutcome
 from proofdesk.jobs.outcomes import current_runner
 from proofdesk.jobs.queue import DEFAULT_QUEUE, JobKey
@@ -76,7 +76,7 @@ async def request_after(db: Database, scope: Scope, job_type: str, trigger: str)
     async with db.scoped(scope) as conn:
         requested = await _find_or_create(conn, scope, job_type, trigger, {}, DEFAULT_QUEUE)
         if requested and requested.run.status == "running":
-            is_running = await run_queries.request_again(conn, scope, requested.run.id)
+            is_running = await run_state_queries.request_again(conn, scope, requested.run.id)
             requested = requested if is_running else None  # it ended in between
     return requested or await request_after(db, scope, job_type, trigger)
 
@@ -91,7 +91,7 @@ async def claim(db: Database, scope: Scope, job_type: str) -> Run | None:
         run = await run_queries.active_run(conn, scope, job_type)
         if run is not None and run.status == "running":
             run = await _replace_lost(conn, scope, run)
-        return run and await run_queries.claim_run(conn, scope, run.id, current_runner())
+        return run and await run_state_queries.claim_run(conn, scope, run.id, current_runner())
 
 
 async def execute(
@@ -132,7 +132,7 @@ async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
         error = f"Cancelled by {scope.actor.username}."
         if run.status == "queued" and await outcomes.finish(conn, scope, run, "cancelled", error=error):
             return await _get(conn, scope, run_id)
-        if not await run_queries.request_cancel(conn, scope, run_id):
+        if not await run_state_queries.request_cancel(conn, scope, run_id):
             raise RunIsOver("The run has ended, so it cannot be cancelled.")
         await queue.abort(conn, JobKey(scope.project_id, run.job_type))
         if run.cancel_requested_at is None:
@@ -178,14 +178,14 @@ async def list_history(
 async def delete_old(db: Database, scope: Scope, days: int) -> int:
     """Delete runs that ended so many days ago, but not the last of each job type. Return how many."""
     async with db.scoped(scope) as conn:
-        return await run_queries.delete_old_runs(conn, scope, days)
+        return await run_state_queries.delete_old_runs(conn, scope, days)
 
 
 async def _find_or_create(
     conn: Conn, scope: Scope, job_type: str, trigger: str, params: dict[str, Any], queue_name: str
 ) -> RequestedRun | None:
     """Queue a run, or find the open one. Return None when that ended in between."""
-    run = await run_queries.insert_run(conn, scope, job_type, trigger, params)
+    run = await run_state_queries.insert_run(conn, scope, job_type, trigger, params)
     if run is not None:
         await queue.enqueue(conn, [JobKey(scope.project_id, job_type)], queue_name)
         await outcomes.record_event(conn, scope, "job.requested", run, {"trigger": trigger, "params": run.params})
@@ -201,7 +201,7 @@ async def _replace_lost(conn: Conn, scope: Scope, lost_run: Run) -> Run | None:
     log.warning("lost run", run_id=str(lost_run.id), job_type=lost_run.job_type, attempt=lost_run.attempt)
     if outcomes.is_last_attempt(lost_run) or lost_run.cancel_requested_at is not None:
         return None
-    run = await run_queries.insert_run(
+    run = await run_state_queries.insert_run(
         conn, scope, lost_run.job_type, lost_run.trigger, lost_run.params, attempts=lost_run.attempt
     )
     assert run is not None, "the schedule is locked, and the lost run has ended"

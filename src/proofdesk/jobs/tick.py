@@ -11,7 +11,7 @@ from proofdesk.audit.events import Actor, BulkEvent
 from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.core.progress import ReportProgress, ignore_progress
 from proofdesk.database.pool import Database
-from proofdesk.jobs import queue, run_queries, runs, schedule_queries
+from proofdesk.jobs import queue, run_queries, run_state_queries, runs, schedule_queries
 from proofdesk.jobs.pipeline import ChatwootNotConfigured
 from proofdesk.jobs.queue import JobKey
 from proofdesk.jobs.run_queries import Run, StartedRun
@@ -57,7 +57,7 @@ async def start_due(
         due = await schedule_queries.take_due_jobs(conn, limit, scope.project_id if scope else None)
         if not due:
             return []
-        started = await run_queries.insert_scheduled_runs(conn, due, actor.request_id)
+        started = await run_state_queries.insert_scheduled_runs(conn, due, actor.request_id)
         new = {(run.project_id, run.job_type) for run in started}
         joined = await run_queries.active_runs_of(conn, [j for j in due if (j.project_id, j.job_type) not in new])
         await queue.enqueue(conn, [JobKey(run.project_id, run.job_type) for run in started])

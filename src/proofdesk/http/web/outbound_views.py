@@ -65,7 +65,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True)
-class MessageRow:
+class OutboundMessageRow:
     """A message in a list. `report` is what the channel behind Chatwoot reported after the message was sent."""
 
     url: str
@@ -106,11 +106,11 @@ class PolicyView:
     max_reason_length: int = MAX_REASON_LENGTH
 
 
-def message_row(message: OutboundMessage, contacts: dict[str, RecipientContact]) -> MessageRow:
+def message_row(message: OutboundMessage, contacts: dict[str, RecipientContact]) -> OutboundMessageRow:
     """Return a message as a row of a list."""
     contact = contacts.get(message.recipient_ref)
     next_attempt = message.next_attempt_at if message.status in ("approved", "failed") else None
-    return MessageRow(
+    return OutboundMessageRow(
         url=message_url(message),
         recipient=contact.name or format_recipient(message.recipient_ref)
         if contact
