@@ -98,6 +98,8 @@ async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psyc
     while time.monotonic() < until and not (verdict.complete(db, world) and verdict.idle(db, hasty=options.hasty)):
         await asyncio.sleep(PAUSE)
         crew.look_after()
+        if verdict.idle(db, hasty=options.hasty) and not verdict.complete(db, world):
+            verdict.announce(db)  # a message that came while a run read its project is for the next run
         if time.monotonic() > told + TELL_EVERY:
             told = time.monotonic()
             _tell(world, crew, db)

@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from proofdesk.accounts import accounts, limits, queries, sessions
+from proofdesk.accounts import accounts, limits, session_queries, sessions
 from proofdesk.accounts.sessions import InvalidCredentials, LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
@@ -58,5 +58,5 @@ async def test_addresses_of_one_ipv6_network_count_together():
 async def test_counters_are_deleted_after_a_day(db: Database, owner_conn: psycopg.Connection, token: str):
     owner_conn.execute("UPDATE rate_limits SET window_started_at = now() - interval '25 hours'")
     async with db.transaction() as conn:
-        await queries.delete_ended_sessions(conn)
+        await session_queries.delete_ended_sessions(conn)
     assert owner_conn.execute("SELECT count(*) FROM rate_limits").fetchone() == (0,)

@@ -18,7 +18,7 @@ from proofdesk.audit.queries import AuditFilter
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from tests.support import samples
-from tests.support.audit_events import last, tamper
+from tests.support.audit_events import newest_event, tamper_with_events
 from tests.support.projects import new_project
 
 AWKWARD = {"text": 'quote " slash \\ tab \t bell \x07 line \n — ü 🙂', "number": 1.50, "deep": [{"b": 1, "a": None}]}
@@ -41,7 +41,7 @@ async def test_event_holds_actor_action_and_request_id(db: Database, project: Sc
     async with db.scoped(project) as conn:
         who = Actor("amina", project.project_id, False, "req-7")
         await audit_events.record(conn, who, "test.done", "thing", 5, scope=project, status="failed", payload={"a": 1})
-    event = last(owner_conn)
+    event = newest_event(owner_conn)
     assert (event["actor_username"], event["actor_user_id"]) == ("amina", project.project_id)
     assert (event["action"], event["entity_type"], event["entity_id"]) == ("test.done", "thing", "5")
     assert (event["status"], event["request_id"], event["payload"]) == ("failed", "req-7", {"a": 1})
@@ -116,7 +116,7 @@ async def test_changed_event_is_detected(
 ):
     await add(db, project, 4)
     numbers = await ids(db, project)
-    tamper(owner_conn, change, numbers[2])
+    tamper_with_events(owner_conn, change, numbers[2])
     proof = await chain.verify(db, project)
     assert proof.event_id == numbers[first_bad]
     assert str(numbers[first_bad]) in proof.fault
@@ -141,15 +141,15 @@ async def test_swapped_events_are_detected(db: Database, project: Scope, owner_c
     await add(db, project, 4)
     numbers = await ids(db, project)
     for old, new in ((numbers[1], -1), (numbers[2], numbers[1]), (-1, numbers[2])):
-        tamper(owner_conn, "UPDATE audit_events SET id = %s WHERE id = %s", new, old)
+        tamper_with_events(owner_conn, "UPDATE audit_events SET id = %s WHERE id = %s", new, old)
     assert (await chain.verify(db, project)).event_id == numbers[1]
 
 
 async def test_forged_hash_breaks_the_next_link(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
-    tamper(owner_conn, "UPDATE audit_events SET payload = '{}' WHERE id = %s", numbers[2])
-    tamper(
+    tamper_with_events(owner_conn, "UPDATE audit_events SET payload = '{}' WHERE id = %s", numbers[2])
+    tamper_with_events(
         owner_conn,
         "UPDATE audit_events e SET hash = sha256(previous_hash || convert_to(sealed_text(e), 'UTF8')) WHERE id = %s",
         numbers[2],
@@ -160,10 +160,10 @@ async def test_forged_hash_breaks_the_next_link(db: Database, project: Scope, ow
 async def test_truncated_chain_is_detected(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await add(db, project, 4)
     numbers = await ids(db, project)
-    tamper(owner_conn, "DELETE FROM audit_events WHERE id = %s", numbers[-1])
+    tamper_with_events(owner_conn, "DELETE FROM audit_events WHERE id = %s", numbers[-1])
     proof = await chain.verify(db, project)
     assert f"After event {numbers[-2]}, events were removed" in proof.fault
-    tamper(owner_conn, "DELETE FROM audit_heads")
+    tamper_with_events(owner_conn, "DELETE FROM audit_heads")
     assert "where the chain ends is gone" in (await chain.verify(db, project)).fault
 
 
@@ -171,7 +171,7 @@ async def test_event_moved_to_another_chain_is_detected(db: Database, project: S
     other = await new_project(db, "Other")
     await add(db, project, 3)
     numbers = await ids(db, project)
-    tamper(owner_conn, "UPDATE audit_events SET project_id = %s WHERE id = %s", other.project_id, numbers[1])
+    tamper_with_events(owner_conn, "UPDATE audit_events SET project_id = %s WHERE id = %s", other.project_id, numbers[1])
     assert (await chain.verify(db, project)).event_id == numbers[2]
     assert f"Event {numbers[1]} was added behind the end" in (await chain.verify(db, other)).fault
 

@@ -22,7 +22,7 @@ from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from tests.support import stories
-from tests.support.audit_events import actions, last
+from tests.support.audit_events import list_actions, newest_event
 from tests.support.jobs import start_run
 
 PASSWORD = "long enough pw"
@@ -49,23 +49,23 @@ async def test_each_account_change_and_login_records_one_event(db: Database, own
         await accounts.disable(db, "amina", boss)
     for _ in range(2):
         await accounts.enable(db, "amina", boss)
-    assert actions(owner_conn) == [
+    assert list_actions(owner_conn) == [
         "auth.user_created", "auth.login", "auth.logout", "auth.login", "auth.password_changed", "auth.login",
         "auth.sessions_ended", "auth.user_disabled", "auth.user_enabled",
     ]  # fmt: skip
-    assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("boss", "req-1")
+    assert (newest_event(owner_conn)["actor_username"], newest_event(owner_conn)["request_id"]) == ("boss", "req-1")
 
 
 async def test_failed_login_records_existing_usernames_only(db: Database, owner_conn: psycopg.Connection):
     await accounts.create(db, "amina", PASSWORD)
     with pytest.raises(Denied):
         await sign_in(db, password="wrong one")
-    known = last(owner_conn)
+    known = newest_event(owner_conn)
     assert (known["action"], known["status"], known["actor_username"]) == ("auth.login_failed", "failed", "nobody")
     assert known["payload"] == {"address": "203.0.113.9", "username": "amina"} and known["request_id"] == "req-in"
     with pytest.raises(Denied):
         await sign_in(db, username=PASSWORD)
-    assert last(owner_conn)["payload"] == {"address": "203.0.113.9", "username": None}
+    assert newest_event(owner_conn)["payload"] == {"address": "203.0.113.9", "username": None}
     everything = owner_conn.execute("SELECT string_agg(e::text, ' ') FROM audit_events e").fetchone()
     assert everything and PASSWORD not in everything[0] and "wrong one" not in everything[0]
 
@@ -74,13 +74,13 @@ async def test_failed_logins_record_at_most_the_allowed_attempts(db: Database, o
     for _ in range(SETTINGS.login_rate_limit_max_attempts + 4):
         with pytest.raises(Denied):
             await sign_in(db, username="guess")
-    assert len(actions(owner_conn, "auth.login_failed")) == SETTINGS.login_rate_limit_max_attempts
+    assert len(list_actions(owner_conn, "auth.login_failed")) == SETTINGS.login_rate_limit_max_attempts
 
 
 async def test_owner_account_changes_from_settings_are_recorded(db: Database, owner_conn: psycopg.Connection):
     for name, password in (("owner", "the first one"), ("owner", "the first one"), ("boss", "the second one")):
         await accounts.ensure_owner(db, Settings(auth_username=name, auth_password=SecretStr(password)))
-    assert actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
+    assert list_actions(owner_conn) == ["auth.user_created", "auth.user_renamed", "auth.password_changed"]
 
 
 async def _well(scope: Scope, run: Run, report: ReportProgress) -> RunOutcome:
@@ -110,8 +110,8 @@ async def test_run_records_its_request_and_its_end(
     asked = await start_run(db, project, "chatwoot_sync", "cli")
     assert (await runs.request(db, project, "chatwoot_sync", "manual")).joined
     await runs.execute(db, project, asked.run, work)
-    assert actions(owner_conn, "job.") == ["job.requested", "job.finished"]
-    ended = last(owner_conn)
+    assert list_actions(owner_conn, "job.") == ["job.requested", "job.finished"]
+    ended = newest_event(owner_conn)
     assert (ended["status"], ended["entity_id"]) == (status, str(asked.run.id))
     assert ended["payload"] == {"job_type": "chatwoot_sync"} | told
 
@@ -119,7 +119,7 @@ async def test_run_records_its_request_and_its_end(
 async def test_lost_run_is_recorded_before_the_next(db: Database, project: Scope, owner_conn: psycopg.Connection):
     await start_run(db, project, "chatwoot_sync", "cli")
     assert await runs.claim(db, project, "chatwoot_sync") is not None
-    assert actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.retried"]
+    assert list_actions(owner_conn, "job.") == ["job.requested", "job.finished", "job.retried"]
 
 
 async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(
@@ -128,10 +128,10 @@ async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(
     stories.tell(owner_conn, project.project_id)
     await stories.make_searchable(db, project.project_id)
     await vectors.retry_failed(db, project)
-    assert actions(owner_conn, "embeddings.") == []
+    assert list_actions(owner_conn, "embeddings.") == []
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'failed'")
     reset = await vectors.retry_failed(db, project)
-    assert (last(owner_conn)["action"], last(owner_conn)["payload"]) == ("embeddings.retry_failed", {"reset": reset})
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["payload"]) == ("embeddings.retry_failed", {"reset": reset})
 
 
 async def test_failed_event_rolls_back_its_change(
@@ -160,9 +160,9 @@ async def test_request_id_is_recorded(anyone: httpx2.AsyncClient, db: Database, 
     await accounts.create(db, "amina", PASSWORD)
     body = {"username": "amina", "password": PASSWORD}
     signed = await anyone.post("/auth/login", json=body, headers={"x-request-id": "find-me-in"})
-    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("auth.login", "find-me-in")
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("auth.login", "find-me-in")
     headers = {"x-request-id": "find-me-made", "x-csrf-token": signed.cookies["csrf_token"]}
     await anyone.post("/projects", json={"name": "Studio"}, headers=headers)
-    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("project.created", "find-me-made")
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("project.created", "find-me-made")
     await anyone.post("/auth/logout", headers={"x-request-id": "find-me-out"})
-    assert (last(owner_conn)["action"], last(owner_conn)["request_id"]) == ("auth.logout", "find-me-out")
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("auth.logout", "find-me-out")

@@ -10,7 +10,7 @@ import pytest
 
 from proofdesk_simulators.chatwoot import ChatwootSimulator, build, create_app
 from proofdesk_simulators.serving import running
-from tests.support.audit_events import tamper
+from tests.support.audit_events import tamper_with_events
 from tests.support.terminal import Terminal
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -160,7 +160,7 @@ def test_the_audit_chain_is_verified_and_exported(proofdesk: Command, tidy_url: 
     assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 2
     assert proofdesk("audit", "export", "-p", "Nowhere").returncode == 1
     with psycopg.connect(tidy_url) as conn:
-        tamper(conn, "DELETE FROM audit_events WHERE action = 'project.created'")
+        tamper_with_events(conn, "DELETE FROM audit_events WHERE action = 'project.created'")
     broken = proofdesk("audit", "verify")
     assert broken.returncode == 1 and "Atelier is broken. Before event" in broken.stderr
 

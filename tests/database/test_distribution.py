@@ -57,8 +57,8 @@ DEFINERS = {
 SCHEDULER = {
     "jobs.run_queries.active_runs_of",
     "jobs.run_state_queries.insert_scheduled_runs",
-    "jobs.run_queries.running_runs",
-    "jobs.run_queries.unqueued_runs",
+    "jobs.queue_queries.list_abandoned_jobs",
+    "jobs.queue_queries.list_unqueued_runs",
     "jobs.schedule_queries.insert_missing_schedules",
     "jobs.schedule_queries.resume_unblocked",
     "jobs.schedule_queries.take_due_jobs",

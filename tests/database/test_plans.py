@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from pgvector import HalfVector
 
-from proofdesk.accounts import queries as auth_queries
+from proofdesk.accounts import session_queries as auth_session_queries
 from proofdesk.audit import events
 from proofdesk.conversations import queries as review_queries
 from proofdesk.conversations import totals_queries
@@ -49,7 +49,7 @@ OF_ONE_WORD = [WeightedTerm(-1, "w2", 1.0, 10), WeightedTerm(-1, "w3", 1.0, 10)]
 
 Hot = Callable[[Conn, Scope], Awaitable[Any]]
 HOT: dict[str, Hot] = {
-    "the session of a request": lambda c, s: auth_queries.fetch_session(c, b"1", mark_seen=True),
+    "the session of a request": lambda c, s: auth_session_queries.fetch_session(c, b"1", mark_seen=True),
     "the project of a request": lambda c, s: project_queries.get_visible_project(c, s.actor, s.project_id),
     "the newest messages": lambda c, s: review_queries.list_messages(c, s, None, None, None, 50),
     "the newest messages of a conversation": lambda c, s: review_queries.list_messages(

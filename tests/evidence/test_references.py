@@ -13,7 +13,7 @@ from proofdesk.evidence import references
 from proofdesk.evidence.references import InvalidEvidenceRef
 from proofdesk.projects.scope import Scope
 from tests.support import stories
-from tests.support.audit_events import actions, last
+from tests.support.audit_events import list_actions, newest_event
 from tests.support.projects import new_project
 
 
@@ -77,7 +77,7 @@ async def test_unknown_reference_is_refused_without_side_effects(
         with pytest.raises(InvalidEvidenceRef) as refused:
             await cite(db, told, message(told), wrong)
         assert refused.value.code == "invalid_evidence_ref" and refused.value.details == {"index": 1}
-    assert "test.cited" not in actions(owner_conn)
+    assert "test.cited" not in list_actions(owner_conn)
     assert await references.search(db, told, "", 10) == []
 
 
@@ -110,7 +110,7 @@ async def test_citing_twice_stores_one_item(db: Database, told: Scope):
 
 async def test_chain_stores_no_message_text(db: Database, told: Scope, owner_conn: psycopg.Connection):
     await cite(db, told, message(told) | {"snippet": "I would like a refund", "meta": {"why": "asked"}})
-    assert last(owner_conn)["evidence_refs"] == [message(told) | {"meta": {"why": "asked"}}]
+    assert newest_event(owner_conn)["evidence_refs"] == [message(told) | {"meta": {"why": "asked"}}]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from proofdesk.dashboard import metrics_queries, status_queries
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries
-from proofdesk.jobs import queue_queries, run_queries, schedule_queries
+from proofdesk.jobs import queue_queries, run_queries, run_state_queries, schedule_queries
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.opt_outs import unsubscribe_queries
 from proofdesk.projects import queries as project_queries

@@ -10,7 +10,7 @@ import pytest
 
 from proofdesk.database.pool import NO_SETTINGS, Database, ScopeLike
 from proofdesk.database.rows import Conn
-from proofdesk.jobs import run_queries, runs
+from proofdesk.jobs import run_state_queries, runs
 from proofdesk.jobs.events import MAX_WAITING, RunFeed
 from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope

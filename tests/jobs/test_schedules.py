@@ -15,7 +15,7 @@ from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
-from tests.support.audit_events import last
+from tests.support.audit_events import newest_event
 from tests.support.jobs import start_run
 from tests.support.projects import new_project
 
@@ -157,7 +157,7 @@ async def test_change_of_a_schedule_records_the_old_value(db: Database, project:
         "SELECT count(*) FROM audit_events WHERE action = 'job.schedule_changed'"
     ).fetchone()
     assert event_count == (1,)
-    assert last(owner_conn)["payload"] == {"job_type": JOB, "cadence_seconds": {"from": 900, "to": 60}}
+    assert newest_event(owner_conn)["payload"] == {"job_type": JOB, "cadence_seconds": {"from": 900, "to": 60}}
 
 
 async def test_unknown_job_cannot_be_changed(db: Database, project: Scope):

@@ -10,7 +10,7 @@ from proofdesk.errors import Denied, Invalid
 from proofdesk.jobs import new_projects
 from proofdesk.projects import members, projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
-from tests.support.audit_events import actions, last
+from tests.support.audit_events import list_actions, newest_event
 from tests.support.projects import new_project
 from tests.support.server import Cast, Person
 
@@ -33,22 +33,22 @@ async def test_each_change_records_one_event(db: Database, owner_conn: psycopg.C
         await members.remove(db, owner, "jonas")
     await sources.bind(db, owner, "chatwoot_account", "7")
     await projects.archive(db, owner)
-    assert actions(owner_conn, "project.") == [
+    assert list_actions(owner_conn, "project.") == [
         "project.created", "project.renamed", "project.member_added", "project.member_removed", "project.archived",
     ]  # fmt: skip
-    assert last(owner_conn)["payload"] == {"sources": ["7"]}
+    assert newest_event(owner_conn)["payload"] == {"sources": ["7"]}
 
 
 async def test_refused_change_records_no_event(db: Database, owner_conn: psycopg.Connection):
     owner = await scope.require_owner(db, await new_project(db, "Studio"))
-    before = actions(owner_conn)
+    before = list_actions(owner_conn)
     with pytest.raises(Invalid):
         await projects.rename(db, owner, "x")
     with pytest.raises(members.MemberUserNotFound):
         await members.add(db, owner, "nobody")
     with pytest.raises(Invalid):
         await new_projects.create(db, system_actor(), "")
-    assert actions(owner_conn) == before
+    assert list_actions(owner_conn) == before
 
 
 async def test_archived_project_is_hidden_and_keeps_its_data(db: Database, owner_conn: psycopg.Connection):

@@ -12,7 +12,7 @@ from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceUnbound
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.audit_events import actions, last
+from tests.support.audit_events import list_actions, newest_event
 from tests.support.chatwoot import fill
 from tests.support.projects import new_project
 
@@ -45,7 +45,7 @@ async def test_one_of_several_projects_binds_the_same_source(
     outcomes = await race(db, [(rival, source) for rival in rivals])
     refused = [o for o in outcomes if isinstance(o, SourceAlreadyBound)]
     assert len(refused) == 7 and len(await claims(owner_conn)) == 1
-    assert actions(owner_conn, "source.") == ["source.bound"]
+    assert list_actions(owner_conn, "source.") == ["source.bound"]
 
 
 async def test_account_and_its_inbox_stay_in_one_project(db: Database, owner_conn: psycopg.Connection):
@@ -72,8 +72,8 @@ async def test_unbound_source_is_free_and_its_data_stays(db: Database, project: 
         [project.project_id, project.account_scope_id],
     )
     assert (await sources.unbind(db, project, bound.id)).external_id == "7"
-    assert last(owner_conn)["action"] == "source.unbound"
-    assert last(owner_conn)["payload"] == {"source_kind": "chatwoot_account", "external_id": "7"}
+    assert newest_event(owner_conn)["action"] == "source.unbound"
+    assert newest_event(owner_conn)["payload"] == {"source_kind": "chatwoot_account", "external_id": "7"}
     assert owner_conn.execute("SELECT count(*) FROM cw_inboxes").fetchone() == (1,)
     await sources.bind(db, await new_project(db, "Other"), *INBOX)
 
@@ -143,5 +143,5 @@ async def test_concurrent_archive_and_bind_leave_no_claim(db: Database, owner_co
 async def test_events_hold_actor_and_request_id(db: Database, project: Scope, owner_conn: psycopg.Connection):
     actor = Actor("amina", project.project_id, True, "req-9")
     await sources.bind(db, await scope.enter(db, actor, project.project_id), *ACCOUNT)
-    assert (last(owner_conn)["actor_username"], last(owner_conn)["request_id"]) == ("amina", "req-9")
+    assert (newest_event(owner_conn)["actor_username"], newest_event(owner_conn)["request_id"]) == ("amina", "req-9")
     assert system_actor().request_id is None

@@ -6,7 +6,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 
-def actions(conn: psycopg.Connection, family: str = "") -> list[str]:
+def list_actions(conn: psycopg.Connection, family: str = "") -> list[str]:
     """Return the actions of all events in order, of one family if given."""
     rows = conn.execute(
         "SELECT action FROM audit_events WHERE starts_with(action, %s) ORDER BY id", [family]
@@ -14,7 +14,7 @@ def actions(conn: psycopg.Connection, family: str = "") -> list[str]:
     return [action for (action,) in rows]
 
 
-def last(conn: psycopg.Connection) -> dict[str, Any]:
+def newest_event(conn: psycopg.Connection) -> dict[str, Any]:
     """Return the newest event."""
     with conn.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute("SELECT * FROM audit_events ORDER BY id DESC LIMIT 1").fetchone()
@@ -22,7 +22,7 @@ def last(conn: psycopg.Connection) -> dict[str, Any]:
     return found
 
 
-def tamper(conn: psycopg.Connection, statement: str, *values: Any) -> None:
+def tamper_with_events(conn: psycopg.Connection, statement: str, *values: Any) -> None:
     """Change audit events, which only a superuser can do."""
     with conn.transaction():
         conn.execute("SET LOCAL session_replication_role = replica")

@@ -15,7 +15,7 @@ from pgvector import HalfVector
 import proofdesk
 from proofdesk.audit.events import EvidenceRef
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
-from proofdesk.chatwoot import cursor_queries
+from proofdesk.chatwoot import cursor_queries, quarantine_queries
 from proofdesk.chatwoot import queries as chatwoot_queries
 from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.conversations import queries as conversation_queries
@@ -28,7 +28,6 @@ from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import ClaimedChunk
-from proofdesk.jobs import run_queries
 from proofdesk.outbound import approval_queries, policy_queries
 from proofdesk.outbound.channels.telegram import move_queries
 from proofdesk.outbound.delivery import attempt_queries
@@ -277,7 +276,7 @@ OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
     (chatwoot_queries.store_conversations, "rows"): lambda w: [_conversation(w)],
     (chatwoot_queries.store_messages, "rows"): lambda w: [_message(w)],
     (cursor_queries.store_cursors, "rows"): _always([{"conversation_id": 101, "message_cursor": 5, "read_mark": "x"}]),
-    (cursor_queries.release_conversations, "conversations"): _always([(ACCOUNT, 101)]),
+    (quarantine_queries.release_conversations, "conversations"): _always([(ACCOUNT, 101)]),
     (cursor_queries.find_stored_elsewhere, "rows"): _always([{"message_id": 10101, "conversation_id": 102}]),
     (chunk_queries.upsert_chunks, "chunks"): lambda w: [
         Chunk(_transcript_message(w), w.chunk.chunk_index, w.chunk.covers, ["contact"], w.word, "")

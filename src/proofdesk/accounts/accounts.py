@@ -3,8 +3,9 @@
 import re
 from typing import TypeVar
 
-from proofdesk.accounts import limits, passwords, queries
-from proofdesk.accounts.queries import AccountSummary, UserAccount, UserSession
+from proofdesk.accounts import limits, passwords, queries, session_queries
+from proofdesk.accounts.queries import AccountSummary, UserAccount
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
@@ -138,7 +139,7 @@ async def disable(db: Database, username: str, by: Actor | None = None) -> None:
         if account.is_owner:
             raise OwnerAccountProtected("The owner's account cannot be disabled.")
         if await queries.set_disabled(conn, account.id, disabled=True):
-            ended = await queries.end_sessions(conn, account.id)
+            ended = await session_queries.end_sessions(conn, account.id)
             await _record(conn, by, "auth.user_disabled", account, {"sessions": ended})
 
 
@@ -154,7 +155,7 @@ async def end_sessions(db: Database, username: str, by: Actor | None = None) -> 
     """End all sessions of an account; return how many. Raises `AccountNotFound`."""
     async with db.transaction() as conn:
         account = await _lock_account(conn, username)
-        ended = await queries.end_sessions(conn, account.id)
+        ended = await session_queries.end_sessions(conn, account.id)
         if ended:
             await _record(conn, by, "auth.sessions_ended", account, {"sessions": ended})
     return ended
@@ -186,7 +187,7 @@ async def _replace_password(
     conn: Conn, by: Actor | None, account: UserAccount, stored: str, kept_session: bytes | None = None
 ) -> None:
     await queries.change_password(conn, account.id, stored)
-    ended = await queries.end_sessions(conn, account.id, kept_session)
+    ended = await session_queries.end_sessions(conn, account.id, kept_session)
     await _record(conn, by, "auth.password_changed", account, {"sessions": ended})
 
 

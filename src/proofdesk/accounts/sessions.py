@@ -5,8 +5,9 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.accounts import csrf, limits, passwords, queries
-from proofdesk.accounts.queries import ActiveSession, UserAccount, UserSession
+from proofdesk.accounts import csrf, limits, passwords, queries, session_queries
+from proofdesk.accounts.queries import UserAccount
+from proofdesk.accounts.session_queries import ActiveSession, UserSession
 from proofdesk.audit import events
 from proofdesk.audit.events import Actor, EventScope
 from proofdesk.database.pool import Database
@@ -78,20 +79,20 @@ async def load_session(db: Database, token: str, *, mark_seen: bool = True) -> A
     Background requests of an open page do not mark the session as seen, so that it still ends.
     """
     async with db.statement() as conn:
-        return await queries.fetch_session(conn, _hash(token), mark_seen=mark_seen)
+        return await session_queries.fetch_session(conn, _hash(token), mark_seen=mark_seen)
 
 
 async def session_state(db: Database, token: str) -> str:
     """Return `active`, `ended`, or `unknown` if the session does not exist."""
     async with db.transaction() as conn:
-        ended = await queries.session_has_ended(conn, _hash(token))
+        ended = await session_queries.session_has_ended(conn, _hash(token))
     return "unknown" if ended is None else "ended" if ended else "active"
 
 
 async def sign_out(db: Database, token: str, request_id: str | None = None) -> None:
     """Sign out. An ended session is not an error."""
     async with db.transaction() as conn:
-        ended = await queries.end_session(conn, _hash(token))
+        ended = await session_queries.end_session(conn, _hash(token))
         if ended is not None:
             await events.record(conn, actor_of_session(ended, request_id), "auth.logout", "user", ended.user_id)
 
@@ -99,7 +100,7 @@ async def sign_out(db: Database, token: str, request_id: str | None = None) -> N
 async def select_project(db: Database, session: UserSession, scope: EventScope, request_id: str | None = None) -> None:
     """Make a project the active one of the session and of the next login."""
     async with db.scoped(scope) as conn:
-        await queries.activate_project(conn, session, scope.project_id)
+        await session_queries.activate_project(conn, session, scope.project_id)
         if session.active_project_id != scope.project_id:
             session_actor = actor_of_session(session, request_id)
             await events.record(conn, session_actor, "project.selected", "project", scope.project_id, scope=scope)
@@ -108,13 +109,13 @@ async def select_project(db: Database, session: UserSession, scope: EventScope, 
 async def list_sessions(db: Database, session: UserSession) -> list[UserSession]:
     """Return all active sessions of the account, the most recently used first."""
     async with db.transaction() as conn:
-        return await queries.list_sessions(conn, session.user_id)
+        return await session_queries.list_sessions(conn, session.user_id)
 
 
 async def end_other_sessions(db: Database, session: UserSession, request_id: str | None = None) -> int:
     """End the account's other sessions; return how many."""
     async with db.transaction() as conn:
-        ended = await queries.end_sessions(conn, session.user_id, kept_session=session.id_hash)
+        ended = await session_queries.end_sessions(conn, session.user_id, kept_session=session.id_hash)
         if ended:
             payload = {"sessions": ended, "but_this": True}
             session_actor = actor_of_session(session, request_id)
@@ -161,11 +162,11 @@ async def create_session(conn: Conn, account: UserAccount, replaces: str | None)
     Raises `InvalidCredentials` if the account was disabled or its password changed meanwhile.
     """
     token, csrf_token = secrets.token_urlsafe(32), csrf.create_token()
-    await queries.delete_ended_sessions(conn)
+    await session_queries.delete_ended_sessions(conn)
     if replaces:
-        await queries.delete_session(conn, _hash(replaces))
-    project_id = await queries.find_initial_project(conn, account)
-    if not await queries.insert_session(conn, _hash(token), account, csrf_token, project_id, LIFETIME_DAYS):
+        await session_queries.delete_session(conn, _hash(replaces))
+    project_id = await session_queries.find_initial_project(conn, account)
+    if not await session_queries.insert_session(conn, _hash(token), account, csrf_token, project_id, LIFETIME_DAYS):
         raise InvalidCredentials("The username or the password is wrong.")
     return NewSession(token, csrf_token, account.username, project_id)
 

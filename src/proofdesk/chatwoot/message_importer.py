@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import cursor_queries, item_storage, parsing, permissions, queries, removals
+from proofdesk.chatwoot import (
+    cursor_queries,
+    deletion_queries,
+    item_storage,
+    parsing,
+    permissions,
+    quarantine_queries,
+    queries,
+    removals,
+)
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.chatwoot.responses import ChatwootError
@@ -153,7 +162,7 @@ class MessageImporter:
             touched = [r.conversation_id for r in batch.readings] + deleted
             await cursor_queries.lock_conversations(conn, self.scope, self.account_id, touched)
             if deleted:
-                await queries.delete_conversations(conn, self.scope, self.account_id, deleted)
+                await deletion_queries.delete_conversations(conn, self.scope, self.account_id, deleted)
             elsewhere = await cursor_queries.find_stored_elsewhere(conn, self.scope, self.account_id, parsed.rows)
             item_storage.reject_moved_messages(parsed, {m.message_id: m.conversation_id for m in elsewhere})
             stored = await put(
@@ -173,9 +182,9 @@ class MessageImporter:
         self.counts.invalid.update((item.entity, item.entity_id) for item in parsed.invalid)
         stored = [row[f"{entity}_id"] for row in parsed.rows]
         if stored:
-            await cursor_queries.release_items(conn, self.scope, self.account_id, entity, stored)
+            await quarantine_queries.release_items(conn, self.scope, self.account_id, entity, stored)
         if parsed.invalid:
-            await cursor_queries.quarantine_items(conn, self.scope, self.account_id, parsed.invalid)
+            await quarantine_queries.quarantine_items(conn, self.scope, self.account_id, parsed.invalid)
 
 
 def _make_smaller(batch: _Batch, reading: ConversationReading, error: ChatwootError) -> None:

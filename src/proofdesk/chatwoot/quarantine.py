@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from proofdesk.chatwoot import cursor_queries, permissions
-from proofdesk.chatwoot.cursor_queries import QuarantinedItem
+from proofdesk.chatwoot import permissions, quarantine_queries
 from proofdesk.chatwoot.importer import AccountImporter
+from proofdesk.chatwoot.quarantine_queries import QuarantinedItem
 from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.chatwoot.windows import MAX_ID, ConversationReading, MessageWindow
 
@@ -16,7 +16,7 @@ async def retry_quarantined(importer: AccountImporter) -> None:
     """Read the items again that wait longest. Items that are repaired or deleted leave the quarantine."""
     importer = replace(importer, client=importer.client.with_max_slow_attempts(_SLOW_ATTEMPTS))
     async with importer.db.scoped(importer.scope) as conn:
-        quarantined = await cursor_queries.list_quarantined(
+        quarantined = await quarantine_queries.list_quarantined(
             conn, importer.scope, importer.account_id, MAX_RETRIES_PER_RUN
         )
     await _retry_messages(importer, [item for item in quarantined if item.entity == "message"])
@@ -44,7 +44,7 @@ async def _retry_messages(importer: AccountImporter, quarantined: list[Quarantin
         [_reading_of(conversation_id, messages) for conversation_id, messages in ids.items()]
     )
     async with importer.db.scoped(importer.scope) as conn:
-        await cursor_queries.release_unseen(
+        await quarantine_queries.release_unseen(
             conn,
             importer.scope,
             importer.account_id,
@@ -71,4 +71,4 @@ async def _retry_item(importer: AccountImporter, item: QuarantinedItem) -> None:
         return
     async with importer.db.scoped(importer.scope) as conn:
         ids = [int(item.entity_id)]
-        await cursor_queries.release_items(conn, importer.scope, importer.account_id, item.entity, ids)
+        await quarantine_queries.release_items(conn, importer.scope, importer.account_id, item.entity, ids)

@@ -9,7 +9,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from proofdesk.chatwoot import cursor_queries, initial_sync, pagination, parsing, queries, removals, sync
+from proofdesk.chatwoot import (
+    cursor_queries,
+    deletion_queries,
+    initial_sync,
+    pagination,
+    parsing,
+    queries,
+    removals,
+    sync,
+)
 from proofdesk.chatwoot.binding import SourceBindingError
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.importer import AccountImporter
@@ -178,7 +187,7 @@ async def _remove_deleted_messages(importer: AccountImporter, theirs: dict[int, 
     client, account_id = importer.client, importer.account_id
     present = [message for messages in theirs.values() for message in messages]
     async with importer.db.scoped(importer.scope) as conn:
-        missing = await queries.find_missing_messages(conn, importer.scope, account_id, list(theirs), present)
+        missing = await deletion_queries.find_missing_messages(conn, importer.scope, account_id, list(theirs), present)
     deleted = await asyncio.gather(
         *(
             removals.find_deleted_messages(client, account_id, conversation_id, messages, theirs[conversation_id])
@@ -188,7 +197,7 @@ async def _remove_deleted_messages(importer: AccountImporter, theirs: dict[int, 
     ids = [message_id for message_ids in deleted for message_id in message_ids]
     async with importer.db.scoped(importer.scope) as conn:
         await cursor_queries.lock_conversations(conn, importer.scope, account_id, sorted(missing))
-        removed = await queries.delete_messages(conn, importer.scope, account_id, ids)
+        removed = await deletion_queries.delete_messages(conn, importer.scope, account_id, ids)
     importer.counts.removed += sum(removed.values())
     return removed
 
@@ -225,7 +234,7 @@ async def _remove_deleted_inbox(importer: AccountImporter, source: Source) -> No
 
 async def _delete_empty_inboxes(importer: AccountImporter, listed: list[int]) -> None:
     async with importer.db.scoped(importer.scope) as conn:
-        await queries.delete_empty_inboxes(conn, importer.scope, importer.account_id, listed)
+        await deletion_queries.delete_empty_inboxes(conn, importer.scope, importer.account_id, listed)
 
 
 async def _remove_conversations(importer: AccountImporter, listed: set[int]) -> dict[int, queries.InboxCounts]:
@@ -238,7 +247,7 @@ async def _remove_conversations(importer: AccountImporter, listed: set[int]) -> 
     counts = await _count_stored(importer, deleted)
     async with importer.db.scoped(importer.scope) as conn:
         await cursor_queries.lock_conversations(conn, importer.scope, importer.account_id, deleted)
-        await queries.delete_conversations(conn, importer.scope, importer.account_id, deleted)
+        await deletion_queries.delete_conversations(conn, importer.scope, importer.account_id, deleted)
     importer.counts.removed += len(deleted)
     return counts
 
@@ -251,7 +260,7 @@ async def _remove_deleted_contacts(walk: _Walk) -> None:
         stored = await queries.list_contacts_without_conversation(conn, importer.scope, importer.account_id)
     deleted = await removals.find_deleted_contacts(importer.client, importer.account_id, sorted(set(stored) - listed))
     async with importer.db.scoped(importer.scope) as conn:
-        await queries.delete_contacts(conn, importer.scope, importer.account_id, deleted)
+        await deletion_queries.delete_contacts(conn, importer.scope, importer.account_id, deleted)
     importer.counts.removed += len(deleted)
 
 

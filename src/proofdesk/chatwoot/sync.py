@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from proofdesk.chatwoot import changes, cursor_queries, initial_sync, parsing, quarantine, queries
+from proofdesk.chatwoot import changes, initial_sync, parsing, quarantine, quarantine_queries, queries
 from proofdesk.chatwoot.binding import SourceBindingError, bound_sources
 from proofdesk.chatwoot.changes import LiveSource
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.chatwoot.cursor_queries import QuarantinedItem
 from proofdesk.chatwoot.importer import AccountImporter
 from proofdesk.chatwoot.initial_sync import SyncStopped
 from proofdesk.chatwoot.message_importer import ImportCounts
+from proofdesk.chatwoot.quarantine_queries import QuarantinedItem
 from proofdesk.chatwoot.watermarks import load_watermark
 from proofdesk.core.progress import ReportProgress, ShouldStop, never_stop
 from proofdesk.database.pool import Database
@@ -73,8 +73,8 @@ class SourceCheck:
 async def summarize_quarantine(db: Database, scope: Scope) -> QuarantineSummary:
     """Return what waits in quarantine, of every stage."""
     async with db.scoped(scope) as conn:
-        count = await cursor_queries.count_quarantined(conn, scope)
-        return QuarantineSummary(count, await cursor_queries.list_quarantined(conn, scope, None, MAX_SHOWN))
+        count = await quarantine_queries.count_quarantined(conn, scope)
+        return QuarantineSummary(count, await quarantine_queries.list_quarantined(conn, scope, None, MAX_SHOWN))
 
 
 async def run(

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from proofdesk.accounts import csrf, sessions
-from proofdesk.accounts.queries import ActiveSession, UserSession
+from proofdesk.accounts.session_queries import ActiveSession, UserSession
 from proofdesk.dashboard.database_metrics import MetricsCache
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid

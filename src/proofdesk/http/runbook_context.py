@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Request
 
 from proofdesk.accounts import csrf, sessions
-from proofdesk.accounts.queries import ActiveSession
+from proofdesk.accounts.session_queries import ActiveSession
 from proofdesk.audit import events
 from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import FORWARDED, active_scope, actor, is_form

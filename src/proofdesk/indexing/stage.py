@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from proofdesk.chatwoot import cursor_queries, progress_queries
+from proofdesk.chatwoot import progress_queries, quarantine_queries
 from proofdesk.chatwoot.progress_queries import Index
 from proofdesk.database.bisect import process_in_halves
 from proofdesk.database.rows import Conn
@@ -69,9 +69,9 @@ class IndexingStage(ABC, Generic[Prepared]):
             self.removed += sum(rows.removed for rows in results)
         succeeded = [t.conversation.key for t in stale if t.conversation.key not in failures]
         if succeeded:
-            await cursor_queries.release_conversations(conn, scope, self.index, succeeded)
+            await quarantine_queries.release_conversations(conn, scope, self.index, succeeded)
         if failures:
-            await cursor_queries.quarantine_conversations(conn, scope, self.index, failures)
+            await quarantine_queries.quarantine_conversations(conn, scope, self.index, failures)
             self.quarantined |= failures.keys()
 
     def _prepare(

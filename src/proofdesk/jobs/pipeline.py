@@ -18,7 +18,7 @@ from typing import Any
 from proofdesk.chatwoot import reconcile as source_reconcile
 from proofdesk.chatwoot import sync as source_sync
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.chatwoot.cursor_queries import QuarantinedItem
+from proofdesk.chatwoot.quarantine_queries import QuarantinedItem
 from proofdesk.conversations import totals
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vector_index, vectors

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from proofdesk.accounts.queries import ActiveSession
+from proofdesk.accounts.session_queries import ActiveSession
 from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.errors import Denied, NotFound

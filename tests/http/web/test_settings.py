@@ -10,7 +10,7 @@ from proofdesk.accounts import accounts, sessions
 from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
-from tests.support.audit_events import actions, tamper
+from tests.support.audit_events import list_actions, tamper_with_events
 from tests.support.pages import PART, done, post, shown
 from tests.support.server import PASSWORD, Cast
 
@@ -68,7 +68,7 @@ async def test_other_sessions_are_ended(cast: Cast, db: Database, owner_conn: ps
     assert "End other sessions" in await shown(cast.member)
     assert "End other sessions" not in await done(cast.member, "/settings/sessions/end")
     assert await sessions.load_session(db, elsewhere.token) is None
-    assert actions(owner_conn, "auth.") == ["auth.login", "auth.sessions_ended"]
+    assert list_actions(owner_conn, "auth.") == ["auth.login", "auth.sessions_ended"]
 
 
 async def test_a_password_that_the_environment_sets_is_not_changed_here(db: Database, cast: Cast):
@@ -123,7 +123,7 @@ async def test_the_chain_is_verified_on_demand(cast: Cast, owner_conn: psycopg.C
     assert "2 events, chain intact" in part.text and "<html" not in part.text and "Accounts" not in part.text
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
     assert "Accounts and sign-ins: 0 events, chain intact" in await shown(cast.owner, "/audit/verify")
-    tamper(owner_conn, "UPDATE audit_events SET status = 'x' WHERE action = 'project.created'")
+    tamper_with_events(owner_conn, "UPDATE audit_events SET status = 'x' WHERE action = 'project.created'")
     assert "the chain is broken. Event" in await shown(cast.owner, "/audit/verify")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import UserSession
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Invalid, ProofdeskError

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proofdesk import logging
-from proofdesk.accounts.queries import UserSession
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.core import bidi
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import UserSession
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route

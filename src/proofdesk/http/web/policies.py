@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proofdesk.accounts.queries import UserSession
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route

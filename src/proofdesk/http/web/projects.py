@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import sessions
-from proofdesk.accounts.queries import UserSession
+from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, OwnedProject, ProjectEditor, Route

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts import accounts, commands, sessions, signup, telegram
-from proofdesk.accounts.queries import ActiveSession, UserSession
+from proofdesk.accounts.session_queries import ActiveSession, UserSession
 from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies
