@@ -10,7 +10,7 @@ from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.chatwoot.refusals import CATALOGUE, ErrorResponse
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import fill
+from tests.support.chatwoot import create_conversations
 
 Connect = Callable[..., ChatwootClient]
 
@@ -35,7 +35,7 @@ async def test_too_long_wait_is_reported_at_once(simulator: ChatwootSimulator, c
 
 
 async def test_too_large_response_is_refused(simulator: ChatwootSimulator):
-    fill(simulator, 20)
+    create_conversations(simulator, 20)
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, retry_timeout=0.1, max_bytes=10_000)
         with pytest.raises(ChatwootError, match="is longer than 10000 bytes") as raised:
@@ -66,7 +66,7 @@ async def test_all_conversations_of_a_contact_are_listed(simulator: ChatwootSimu
     first = simulator.create_conversation(1, content="First")
     contact = first.contact.id
     ids = [first.id] + [simulator.create_conversation(1, contact, content="More").id for _ in range(57)]
-    fill(simulator, 3)
+    create_conversations(simulator, 3)
     listed = await connect(simulator).contact_conversations(1, contact)
     assert sorted(c["id"] for c in listed) == ids and all("can_reply" in c for c in listed)
     assert await connect(simulator).contact_conversations(1, 999_999) == []

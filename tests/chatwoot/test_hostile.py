@@ -28,7 +28,7 @@ from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import fill
+from tests.support.chatwoot import create_conversations
 
 _LETTERS = "".join(random.Random(1).choices(string.ascii_lowercase, k=3000))
 VALUES = [
@@ -115,7 +115,7 @@ async def test_hostile_message_never_loses_another(
     fields = ["id", "content", "conversation_id", "inbox_id", "message_type", "content_type", "content_attributes",
               "private", "status", "source_id", "sender", "attachments", "created_at"]  # fmt: skip
     cases = [(name, value) for name in fields for value in VALUES] + [("content", value) for value in LONG]
-    ids = fill(simulator, len(cases))
+    ids = create_conversations(simulator, len(cases))
     every = [m for m in simulator.truth()["messages"] if m["conversation_id"] in set(ids)]
     middle = {m["conversation_id"]: m["id"] for m in every if m["content"].startswith("Message 1 ")}
     values = {("message", middle[i]): case for i, case in zip(ids, cases, strict=True)}
@@ -138,7 +138,7 @@ async def test_hostile_conversation_never_loses_another(
               "snoozed_until", "waiting_since", "first_reply_created_at", "last_activity_at", "created_at",
               "updated_at", "messages"]  # fmt: skip
     cases = [(name, value) for name in fields for value in VALUES]
-    ids = fill(simulator, len(cases) + 50, messages=1)
+    ids = create_conversations(simulator, len(cases) + 50, messages=1)
     values = {("conversation", i): case for i, case in zip(ids, cases, strict=False)}
     await _run(db, project, simulator, values)
     stored = {row[0] for row in owner_conn.execute("SELECT conversation_id FROM cw_conversations")}
@@ -154,7 +154,7 @@ async def test_hostile_contact_never_loses_its_conversation(
     fields = ["id", "name", "email", "phone_number", "identifier", "blocked", "additional_attributes",
               "custom_attributes", "created_at"]  # fmt: skip
     cases = [(name, value) for name in fields for value in VALUES]
-    ids = fill(simulator, len(cases) + 20, messages=1)
+    ids = create_conversations(simulator, len(cases) + 20, messages=1)
     senders = {c["id"]: c["meta"]["sender"]["id"] for c in simulator.truth()["conversations"]}
     values = {("contact", senders[i]): case for i, case in zip(ids, cases, strict=False)}
     await _run(db, project, simulator, values)
@@ -166,7 +166,7 @@ async def test_hostile_contact_never_loses_its_conversation(
 
 @pytest.mark.parametrize("name", ["name", "channel_type"])
 async def test_hostile_inbox_stops_nothing(db: Database, project: Scope, simulator: ChatwootSimulator, name: str):
-    fill(simulator, 1)
+    create_conversations(simulator, 1)
     for value in VALUES:
         await _run(db, project, simulator, {("inbox", 1): (name, value)})
 
@@ -174,7 +174,7 @@ async def test_hostile_inbox_stops_nothing(db: Database, project: Scope, simulat
 async def test_database_refusing_one_row_quarantines_that_row(
     db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
-    ids = fill(simulator, 5)
+    ids = create_conversations(simulator, 5)
     bad = simulator.truth()["messages"][4]["id"]
     owner_conn.execute(f"ALTER TABLE cw_messages ADD CONSTRAINT odd CHECK (message_id <> {bad})".encode())
     try:
@@ -201,7 +201,7 @@ async def test_one_message_in_two_conversations_is_stored_once(db: Database, pro
 async def test_message_with_the_id_of_a_stored_one_overwrites_nothing(
     db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):
-    first, second = fill(simulator, 2)
+    first, second = create_conversations(simulator, 2)
     await _run(db, project, simulator, {})
     before = owner_conn.execute("SELECT message_id, conversation_id, content FROM cw_messages").fetchall()
     stored_id = min(message for message, conversation, _ in before if conversation == first)

@@ -11,7 +11,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -52,52 +52,52 @@ async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, seed: int
 ):
     chance, uncommitted = random.Random(seed), list[int]()
-    ids, client = fill(simulator, 4, 40), connect(simulator)
+    ids, client = create_conversations(simulator, 4, 40), connect(simulator)
     for _ in range(3):
         disturb(simulator, chance, ids, uncommitted)
         await sync.run(db, client, project, OPTIONS, ignore_progress)
         assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-        assert ours(owner_conn) == theirs(simulator)
+        assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_back_dated_import_hides_no_message(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 1009)
+    (conversation,) = create_conversations(simulator, 1, 1009)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(80)])
     for _ in range(20):
         simulator.append_message(conversation, "Live")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.changes.removed) == (True, 0)
 
 
 async def test_ten_thousand_messages_in_reversed_order_are_all_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 1)
+    (conversation,) = create_conversations(simulator, 1, 1)
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(10_000)])
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 25
 
 
 async def test_new_message_in_a_long_conversation_costs_two_requests(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 12_000)
+    (conversation,) = create_conversations(simulator, 1, 12_000)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     first = simulator.journal.count(path="*/messages")
     simulator.append_message(conversation, "And one more thing")
     simulator.journal.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert first <= 25
     assert simulator.journal.count(path="*/messages") == 2, "one from the cursor on, one to recheck the end"
 
@@ -105,19 +105,19 @@ async def test_new_message_in_a_long_conversation_costs_two_requests(
 async def test_deletion_among_the_last_hundred_is_noticed_at_once(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 400)
+    (conversation,) = create_conversations(simulator, 1, 400)
     client = connect(simulator)
     simulator.append_message(conversation, "Live")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.conversation(conversation).messages[-100].id)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_page_that_lacks_a_message_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 40)
+    (conversation,) = create_conversations(simulator, 1, 40)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     rows = simulator.conversation(conversation).messages
@@ -126,13 +126,13 @@ async def test_page_that_lacks_a_message_removes_nothing(
     simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_only_deleted_messages_are_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 60)
+    (conversation,) = create_conversations(simulator, 1, 60)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     for row in simulator.conversation(conversation).messages[::2]:
@@ -140,27 +140,27 @@ async def test_only_deleted_messages_are_removed(
     simulator.journal.clear()
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (True, 30)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 4
 
 
 async def test_server_that_ignores_windows_causes_no_removal(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 60)
+    (conversation,) = create_conversations(simulator, 1, 60)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.remove_message(simulator.conversation(conversation).messages[3].id)
     simulator.switches.ignore_windows = True
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
-    assert theirs(simulator)[1] <= ours(owner_conn)[1]
+    assert chatwoot_content(simulator)[1] <= ours(owner_conn)[1]
 
 
 async def test_server_that_cuts_windows_early_is_named(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 1, 60)
+    create_conversations(simulator, 1, 60)
     simulator.switches.window_limit = 20
     with pytest.raises(ChatwootError, match="left a message out of a list that was not full"):
         await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)

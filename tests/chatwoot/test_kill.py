@@ -10,7 +10,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 from tests.support.terminal import StartedCommand, Terminal
 
 KILLS = 20
@@ -39,8 +39,8 @@ async def test_twenty_killed_runs_lose_and_double_nothing(
 ):
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    fill(simulator, 600, 2)
-    fill(simulator, 2, 230)
+    create_conversations(simulator, 600, 2)
+    create_conversations(simulator, 2, 230)
     simulator.faults.add("delay", delay=0.002)
     log = tmp_path / "sync.log"
     with running(create_app(simulator)) as chatwoot_url:
@@ -57,7 +57,7 @@ async def test_twenty_killed_runs_lose_and_double_nothing(
             killed += kill_after(sync, simulator, chance.randint(1, 45))
         status = terminal.start(["sync"], environment, log).wait(60)
     assert status == 0, f"seed {seed}: {log.read_text()}"
-    assert ours(owner_conn) == theirs(simulator), f"seed {seed}"
+    assert ours(owner_conn) == chatwoot_content(simulator), f"seed {seed}"
     assert killed == KILLS, f"seed {seed}: some runs ended before they were killed"
     # A later run reads only the unfinished page again.
     assert simulator.journal.count(path="*/messages") <= 602 + 6 + KILLS * 25, f"seed {seed}"

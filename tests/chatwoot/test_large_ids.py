@@ -10,7 +10,7 @@ from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.chatwoot.foundation import add_inbox
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -21,31 +21,31 @@ LARGE = [2**31, 2**40, 2**53]
 async def test_large_ids_are_synced_and_reconciled(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, number: int
 ):
-    fill(simulator, 3, 4)
+    create_conversations(simulator, 3, 4)
     simulator.skip_ids(number)
-    ids = fill(simulator, 3, 30)
+    ids = create_conversations(simulator, 3, 30)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert min(ids) > number and ours(owner_conn) == theirs(simulator)
+    assert min(ids) > number and ours(owner_conn) == chatwoot_content(simulator)
     simulator.append_message(ids[0], "Live")
     simulator.remove_message(simulator.conversation(ids[1]).messages[3].id)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (True, 1)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") < 60
 
 
 async def test_conversation_across_the_boundary_costs_few_requests(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 1_500)
+    (conversation,) = create_conversations(simulator, 1, 1_500)
     simulator.skip_ids(2**31)
     for _ in range(1_200):
         simulator.append_message(conversation, "After the boundary")
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") < 20
 
 

@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -25,7 +25,7 @@ def quarantined(conn: psycopg.Connection) -> int:
 async def test_proxy_page_for_messages_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str
 ):
-    fill(simulator, 10)
+    create_conversations(simulator, 10)
     client = connect(simulator, patience=0.2)
     simulator.faults.add(kind, path="*/messages")
     with pytest.raises(ChatwootError, match="an HTML page, probably from a proxy in front of Chatwoot") as raised:
@@ -33,7 +33,7 @@ async def test_proxy_page_for_messages_fails_the_run(
     assert raised.value.from_proxy and not raised.value.forbidden and quarantined(owner_conn) == 0
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize("kind", PAGES)
@@ -47,7 +47,7 @@ async def test_proxy_page_during_reconcile_removes_nothing(
     kind: str,
     path: str,
 ):
-    ids = fill(simulator, 4)
+    ids = create_conversations(simulator, 4)
     client = connect(simulator, patience=0.2)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
@@ -55,26 +55,26 @@ async def test_proxy_page_during_reconcile_removes_nothing(
     simulator.faults.add(kind, path=path)
     with pytest.raises(ChatwootError, match="an HTML page"):
         await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert theirs(simulator)[1] <= ours(owner_conn)[1] <= before[1]
+    assert chatwoot_content(simulator)[1] <= ours(owner_conn)[1] <= before[1]
 
 
 async def test_token_that_loses_its_rights_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 60)
+    create_conversations(simulator, 60)
     simulator.faults.add("401_refused", path="*/messages", skip=30)
     client = connect(simulator)
     with pytest.raises(ChatwootError, match="make its user an administrator of account 1"):
         await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.faults.clear()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_user_who_sees_no_inbox_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1)
+    (conversation,) = create_conversations(simulator, 1)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(conversation, "Live")
@@ -93,7 +93,7 @@ async def test_user_who_sees_no_inbox_fails_the_run(
 async def test_account_deleted_during_reconcile_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 4)
+    create_conversations(simulator, 4)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
@@ -106,10 +106,10 @@ async def test_account_deleted_during_reconcile_removes_nothing(
 async def test_refused_conversation_stops_no_later_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 5)
+    ids = create_conversations(simulator, 5)
     client = connect(simulator)
     simulator.faults.add("401_refused", path=f"*/conversations/{ids[1]}*")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(ids[0], "Live")
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
-    assert {m for m in theirs(simulator)[1] if m[1] != ids[1]} == ours(owner_conn)[1]
+    assert {m for m in chatwoot_content(simulator)[1] if m[1] != ids[1]} == ours(owner_conn)[1]

@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -33,50 +33,50 @@ async def test_complete_import_is_proven_complete(db: Database, project: Scope, 
 async def test_deletion_that_sync_cannot_see_is_found(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 4)
+    create_conversations(simulator, 4)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.truth()["messages"][0]["id"])
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) != theirs(simulator)
+    assert ours(owner_conn) != chatwoot_content(simulator)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_deleted_conversation_is_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 4)
+    ids = create_conversations(simulator, 4)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].removed) == (True, 3)
 
 
 async def test_deleted_message_is_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 2)
+    create_conversations(simulator, 2)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.remove_message(simulator.truth()["messages"][0]["id"])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].removed, found.inboxes[0].missing) == (True, 1, 0)
 
 
 async def test_lost_rows_are_read_again_and_counted(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 6)
+    ids = create_conversations(simulator, 6)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     owner_conn.execute("DELETE FROM cw_conversations WHERE conversation_id = %s", [ids[0]])
     owner_conn.execute("DELETE FROM cw_messages WHERE conversation_id = %s AND content LIKE '%% 1 %%'", [ids[3]])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].missing) == (True, 4)
 
 
@@ -98,7 +98,7 @@ async def test_renamed_and_merged_contacts_are_updated(
 async def test_failed_run_is_resumed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 80)
+    create_conversations(simulator, 80)
     client = connect(simulator, patience=0.3)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.faults.add("500", path="*/conversations", skip=3)
@@ -115,7 +115,7 @@ async def test_failed_run_is_resumed(
 async def test_failed_page_removes_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 10)
+    create_conversations(simulator, 10)
     client = connect(simulator, patience=0.2)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
@@ -126,7 +126,7 @@ async def test_failed_page_removes_nothing(
 
 
 async def test_rate_limit_is_kept(db: Database, project: Scope, simulator: ChatwootSimulator, connect):
-    fill(simulator, 10)
+    create_conversations(simulator, 10)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.journal.clear()
@@ -138,7 +138,7 @@ async def test_rate_limit_is_kept(db: Database, project: Scope, simulator: Chatw
 async def test_stopped_reconcile_resumes_and_walks_no_source_twice(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 60, 1)
+    create_conversations(simulator, 60, 1)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     turns, walked = 0, dict[str, list[reconcile.InboxComparison]]()

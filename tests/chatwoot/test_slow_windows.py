@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -22,11 +22,11 @@ def quarantined(conn: psycopg.Connection) -> list[tuple[str, str, int | None]]:
 async def test_window_too_slow_for_chatwoot_is_made_smaller(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 3, 5)
-    fill(simulator, 1, 700)
+    create_conversations(simulator, 3, 5)
+    create_conversations(simulator, 1, 700)
     simulator.switches.most_messages = 100
     await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert quarantined(owner_conn) == []
     assert simulator.journal.count(path="*/messages") < 100
 
@@ -34,7 +34,7 @@ async def test_window_too_slow_for_chatwoot_is_made_smaller(
 async def test_new_messages_of_a_slow_conversation_are_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 300)
+    (conversation,) = create_conversations(simulator, 1, 300)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.switches.most_messages = 40
@@ -42,13 +42,13 @@ async def test_new_messages_of_a_slow_conversation_are_read(
         simulator.append_message(conversation, f"Live {number}")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_message_that_chatwoot_cannot_show_stops_no_other(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 5, 40)
+    ids = create_conversations(simulator, 5, 40)
     simulator.skip_ids(9_000_000)
     bad = simulator.append_message(ids[2], "Cannot be shown")
     simulator.append_message(ids[2], "After it")
@@ -56,16 +56,16 @@ async def test_message_that_chatwoot_cannot_show_stops_no_other(
     client = connect(simulator)
     synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert quarantined(owner_conn) == [("message", str(bad.id), ids[2])] and synced.in_quarantine == 1
-    assert ours(owner_conn)[1] == {m for m in theirs(simulator)[1] if m[0] != bad.id}
+    assert ours(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] != bad.id}
     simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_reconcile_keeps_a_stored_message_that_cannot_be_shown(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 3, 20)
+    ids = create_conversations(simulator, 3, 20)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = ours(owner_conn)
@@ -73,13 +73,13 @@ async def test_reconcile_keeps_a_stored_message_that_cannot_be_shown(
     simulator.append_message(ids[0], "Live")
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.changes.removed == 0
-    assert before[1] < ours(owner_conn)[1] == theirs(simulator)[1]
+    assert before[1] < ours(owner_conn)[1] == chatwoot_content(simulator)[1]
 
 
 async def test_run_fails_if_chatwoot_shows_no_messages(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 20)
+    create_conversations(simulator, 20)
     simulator.faults.add("500", path="*/messages")
     client = connect(simulator)
     with pytest.raises(ChatwootError, match="Internal Server Error"):
@@ -87,13 +87,13 @@ async def test_run_fails_if_chatwoot_shows_no_messages(
     assert quarantined(owner_conn) == []
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 4)
+    ids = create_conversations(simulator, 4)
     simulator.faults.add("500", path=f"*/conversations/{ids[1]}/messages")
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
@@ -101,7 +101,7 @@ async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
     assert {row[2] or int(row[1]) for row in quarantined(owner_conn)} == {ids[1]}
     simulator.faults.clear()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize("kind", ["500", "502", "503", "504"])
@@ -115,11 +115,11 @@ async def test_server_error_in_the_middle_of_a_walk_loses_nothing(
     kind: str,
     path: str,
 ):
-    fill(simulator, 60)
+    create_conversations(simulator, 60)
     simulator.faults.add(kind, path=path, skip=2, times=3)
     client = connect(simulator, patience=30.0)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator) and quarantined(owner_conn) == []
+    assert ours(owner_conn) == chatwoot_content(simulator) and quarantined(owner_conn) == []
     simulator.faults.add(kind, path=path, skip=2, times=3)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)

@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 from tests.support.projects import new_project
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
@@ -33,7 +33,7 @@ async def test_whole_sample_is_stored(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(studio)
+    assert ours(owner_conn) == chatwoot_content(studio)
     stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
     assert (synced.counts.messages,) == stored, "pages are imported concurrently, and each is counted"
 
@@ -63,15 +63,15 @@ async def test_second_full_sync_changes_no_row(
 async def test_long_conversation_is_read_to_its_first_message(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 1, 457)
+    create_conversations(simulator, 1, 457)
     await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_sync_without_changes_costs_at_most_five_requests(
     db: Database, project: Scope, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 60)
+    create_conversations(simulator, 60)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.journal.clear()
@@ -82,13 +82,13 @@ async def test_sync_without_changes_costs_at_most_five_requests(
 async def test_new_message_is_read_from_the_cursor_on(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 30, 40)
+    ids = create_conversations(simulator, 30, 40)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(ids[3], "And one more thing")
     simulator.journal.clear()
     await sync.run(db, client, project, dataclasses.replace(OPTIONS, recheck=timedelta()), ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     read = simulator.journal.find(path="*/messages")
     assert [entry.path.split("/")[-2] for entry in read] == [str(ids[3])]
     assert "after=0" not in read[0].query
@@ -104,7 +104,7 @@ async def test_status_labels_and_assignee_are_noticed(
     studio.set_labels(second, ["urgent", "print"])
     studio.assign(third, 1)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(studio)
+    assert ours(owner_conn) == chatwoot_content(studio)
 
 
 async def test_recently_deleted_message_is_updated(
@@ -118,14 +118,14 @@ async def test_recently_deleted_message_is_updated(
     message = min(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == conversation.id)
     simulator.delete_message(message)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
 
 
 async def test_smaller_id_that_appears_later_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1, 30)
+    (conversation,) = create_conversations(simulator, 1, 30)
     client = connect(simulator)
     uncommitted = simulator.append_message(conversation, "Committed late", held=True)
     simulator.append_message(conversation, "Committed at once")
@@ -134,13 +134,13 @@ async def test_smaller_id_that_appears_later_is_read(
     simulator.release_message(uncommitted.id)
     simulator.append_message(conversation, "Afterwards")
     await sync.run(db, client, project, options, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_second_message_in_the_same_second_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    (conversation,) = fill(simulator, 1)
+    (conversation,) = create_conversations(simulator, 1)
     at = int(simulator.clock.now())
     simulator.append_message(conversation, "First", at=at)
     client = connect(simulator)
@@ -148,13 +148,13 @@ async def test_second_message_in_the_same_second_is_read(
     await sync.run(db, client, project, options, ignore_progress)
     simulator.append_message(conversation, "Second", at=at)
     await sync.run(db, client, project, options, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_pages_that_shift_during_a_walk_lose_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 160)
+    ids = create_conversations(simulator, 160)
     active, gone = iter(ids[::7]), iter(ids[3::11])
 
     def move() -> None:
@@ -166,7 +166,7 @@ async def test_pages_that_shift_during_a_walk_lose_nothing(
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    stored, there = ours(owner_conn), theirs(simulator)
+    stored, there = ours(owner_conn), chatwoot_content(simulator)
     # Reconcile finds a conversation that was deleted after it was read; nothing that exists may be missing.
     assert there[0] <= stored[0]
     assert there[1] <= stored[1]
@@ -175,7 +175,7 @@ async def test_pages_that_shift_during_a_walk_lose_nothing(
 async def test_too_slow_list_of_changes_is_read_by_pages(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    ids = fill(simulator, 60)
+    ids = create_conversations(simulator, 60)
     client = connect(simulator, patience=0.3)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     before = owner_conn.execute("SELECT cursor_ts FROM sync_watermarks").fetchone()
@@ -186,7 +186,7 @@ async def test_too_slow_list_of_changes_is_read_by_pages(
     simulator.switches.most_unpaged = 10
     simulator.journal.clear()
     synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator) and synced.finished
+    assert ours(owner_conn) == chatwoot_content(simulator) and synced.finished
     after = owner_conn.execute("SELECT cursor_ts, meta FROM sync_watermarks").fetchone()
     assert before and after and after[0] > before[0] and after[1] == {"phase": "live"}
 
@@ -194,12 +194,12 @@ async def test_too_slow_list_of_changes_is_read_by_pages(
 async def test_sync_completes_although_every_seventh_request_fails(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 60)
+    create_conversations(simulator, 60)
     simulator.faults.add("500", every=7)
     simulator.faults.add("429", every=13, retry_after=0)
     simulator.faults.add("cut", every=17)
     await sync.run(db, connect(simulator, patience=30.0), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize(
@@ -288,12 +288,12 @@ async def test_stopped_first_sync_resumes_at_its_page(
         calls += 1
         return calls % 2 == 0
 
-    fill(simulator, 60, 1)
+    create_conversations(simulator, 60, 1)
     client = connect(simulator)
     finished = [
         (await sync.run(db, client, project, OPTIONS, ignore_progress, every_second_page)).finished for _ in range(3)
     ]
     # Pages 1 and 2; then, one page earlier, 2 and 3; then 3 and the empty page after it.
     assert finished == [False, False, True]
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 60 + 25, "stored conversations are not read again"

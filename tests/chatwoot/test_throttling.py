@@ -16,7 +16,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import fill, ours, theirs
+from tests.support.chatwoot import create_conversations, ours, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 WINDOW = 2
@@ -77,11 +77,11 @@ async def test_client_with_little_time_reports_the_throttle(simulator: ChatwootS
 async def test_sync_completes_under_a_throttle(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator
 ):
-    fill(simulator, 60, 2)
+    create_conversations(simulator, 60, 2)
     simulator.throttles.set("ip", 40, period=WINDOW)
     with running(create_app(simulator)) as url:
         client = ChatwootClient(url, simulator.admin_token, throttle_window=WINDOW)
         await sync.run(db, client, project, OPTIONS, ignore_progress)
         await client.aclose()
-    assert ours(owner_conn) == theirs(simulator)
+    assert ours(owner_conn) == chatwoot_content(simulator)
     assert any(entry.status == 429 for entry in simulator.journal.find())

@@ -13,7 +13,7 @@ from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceUnbound
 from proofdesk_simulators.chatwoot import ChatwootSimulator
 from tests.support.audit_events import list_actions, newest_event
-from tests.support.chatwoot import fill
+from tests.support.chatwoot import create_conversations
 from tests.support.projects import new_project
 
 ACCOUNT, INBOX = ("chatwoot_account", "7"), ("chatwoot_inbox", "7:2")
@@ -100,7 +100,7 @@ async def test_import_stops_when_its_source_is_unbound(db: Database, project: Sc
 async def test_stopped_sync_keeps_what_it_imported(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
-    fill(simulator, 100)
+    create_conversations(simulator, 100)
     [bound] = await sync.bound_sources(db, project, 1)
     let_go: list[sources.Source] = []
 

@@ -44,7 +44,7 @@ async def connect() -> AsyncIterator[Callable[..., ChatwootClient]]:
         server.__exit__(None, None, None)
 
 
-def fill(simulator: ChatwootSimulator, conversations: int, messages: int = 3) -> list[int]:
+def create_conversations(simulator: ChatwootSimulator, conversations: int, messages: int = 3) -> list[int]:
     """Create conversations with messages a second apart that end an hour ago. Return their ids."""
     at = int(simulator.clock.now()) - 3600 - conversations * messages
     ids = []
@@ -58,7 +58,7 @@ def fill(simulator: ChatwootSimulator, conversations: int, messages: int = 3) ->
     return ids
 
 
-def theirs(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+def chatwoot_content(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     """Return Chatwoot's conversations (id, status, labels, assignee) and messages (id, conversation, text, deleted)."""
     truth = simulator.truth()
     return (
