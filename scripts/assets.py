@@ -147,9 +147,9 @@ def _copy_site(target: Path) -> None:
     text = "".join(pages.values())
     for file in _files(site):
         copy = target / file.relative_to(site)
-        if file.suffix in PICTURES and file.name not in text:
+        if file.suffix in PICTURES and f'/{file.name}"' not in text:
             continue  # screenshots that only the README shows
-        if file in pages or file.suffix in {".css", ".js", ".json", ".woff2", *PICTURES}:
+        if file in pages or file.suffix in {".css", ".js", ".json", ".conf", ".woff2", *PICTURES}:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
         if file in pages:

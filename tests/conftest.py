@@ -21,7 +21,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators import smtp
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import TelegramSimulator, create_app
-from tests.support.databases import copy_database, empty
+from tests.support.databases import copy_database, delete_all_rows
 from tests.support.projects import new_project
 
 pytest_plugins = (
@@ -98,14 +98,14 @@ async def db(database_url: str, owner_conn: psycopg.Connection) -> AsyncIterator
     """Return a pool like that of the application. All tables are empty."""
     async with open_database(database_url, 8) as database:
         yield database
-    empty(owner_conn)
+    delete_all_rows(owner_conn)
 
 
 @pytest.fixture
 def tidy_url(database_url: str, owner_conn: psycopg.Connection) -> Iterator[str]:
     """Return the database for tests that use it through other processes only. It is emptied afterwards."""
     yield database_url
-    empty(owner_conn)
+    delete_all_rows(owner_conn)
 
 
 @pytest.fixture

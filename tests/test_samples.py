@@ -21,7 +21,7 @@ KNOWN = {"sh", "python", "sql", "yaml", "jinja"}
 
 
 def test_every_sample_is_run_or_says_why_not():
-    found = list(samples.every())
+    found = list(samples.all_samples())
     assert len(found) > 30
     assert {sample.language for sample in found} <= KNOWN
     assert [s for s in found if s.why is None and s.page not in RUN_BY] == []
@@ -30,22 +30,22 @@ def test_every_sample_is_run_or_says_why_not():
 
 @pytest.mark.parametrize(("page", "test"), RUN_BY.items())
 def test_the_test_that_runs_the_samples_of_a_page_takes_them_from_there(page: str, test: str):
-    assert samples.of(page) != []
+    assert samples.runnable_samples(page) != []
     assert f'samples.of("{page}")' in (samples.ROOT / test).read_text("utf-8")
 
 
 def test_a_test_that_a_reason_names_is_there():
-    named = [name for s in samples.every() for name in re.findall(r"\b(?:tests|docs)/[\w/.]*\w", s.why or "")]
+    named = [name for s in samples.all_samples() for name in re.findall(r"\b(?:tests|docs)/[\w/.]*\w", s.why or "")]
     assert len(named) >= 5
     assert [name for name in named if not (samples.ROOT / name).exists()] == []
 
 
 def test_the_alerts_are_what_prometheus_reads():
-    scrape, rules = map(yaml.safe_load, samples.of("docs/monitoring.md"))
+    scrape, rules = map(yaml.safe_load, samples.runnable_samples("docs/monitoring.md"))
     assert scrape["scrape_configs"][0]["static_configs"][0]["targets"]
     assert all({"alert", "expr", "annotations"} <= set(rule) for rule in rules["groups"][0]["rules"])
 
 
 def test_the_page_of_the_guide_is_a_template_that_can_be_rendered():
-    (page,) = samples.of("docs/web.md")
+    (page,) = samples.runnable_samples("docs/web.md")
     layout._templates().from_string(textwrap.dedent(page))

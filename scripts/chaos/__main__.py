@@ -1,4 +1,4 @@
-"""Chaos in reading: workers are killed and upstreams fail while projects are read and embedded.
+"""Chaos test of reading: workers are killed and upstreams fail while projects are read and embedded.
 
     make chaos                         (or: python scripts/chaos --projects 3 --messages 600 --workers 2)
 
@@ -26,11 +26,11 @@ from world import World, texts
 from proofdesk.cli import output
 from proofdesk.database import embedded, migrate
 
-PAUSE, TELL_EVERY = 0.5, 10.0
+PAUSE, REPORT_SECONDS = 0.5, 10.0
 
 
 def main() -> int:
-    """Run it; 0 when all is well."""
+    """Run the test. Return 0 when it succeeds."""
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="proofdesk-chaos-"))
     home.chmod(0o755)  # run by root, the database server is another user
@@ -46,70 +46,70 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
-    chance = random.Random(options.seed)
+    random_source = random.Random(options.seed)
     started = time.monotonic()
     with (
-        World(options.projects, options.messages, texts(), chance) as world,
+        World(options.projects, options.messages, texts(), random_source) as world,
         psycopg.connect(url, autocommit=True) as db,
     ):
-        await world.found(url)
-        verdict.hurry(db)
+        await world.create_projects(url)
+        verdict.shorten_cadences(db)
         if options.faults:
-            world.fail_one_in(options.faults)
-        with Crew(options.workers, world.environment(url), home, chance) as crew:
+            world.inject_faults(options.faults)
+        with Crew(options.workers, world.environment(url), home, random_source) as crew:
             await _under_fire(options, world, crew, db)
-            _let_arrive(world, db, 1.0)
-            world.relent()
-            verdict.slow_down(db)
+            _write_messages(world, db, 1.0)
+            world.stop_faults()
+            verdict.lengthen_cadences(db)
             await _quiet(options, world, crew, db)
             spent = time.monotonic() - started
-            wrong = verdict.wrong(db, world, hasty=options.hasty) + crew.died_alone
+            wrong = verdict.wrong(db, world, hasty=options.hasty) + crew.unexpected_exits
         verdict.show(db, world, crew, spent)
     return wrong
 
 
 async def _under_fire(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
-    """Kill a worker every so often, while there is work; a tenth of the messages arrives meanwhile."""
-    until, told, worth = time.monotonic() + options.seconds, time.monotonic(), options.between
+    """Kill workers while there is work. A tenth of the messages arrives meanwhile."""
+    until, reported_at, worth = time.monotonic() + options.seconds, time.monotonic(), options.between
     while time.monotonic() < until:
         await asyncio.sleep(options.kill_every)
-        crew.look_after()
+        crew.replace_missing()
         if verdict.complete(db, world):
             if world.arrived:
                 return
-            _let_arrive(world, db)
-        elif crew.kills < options.kills and world.requests >= worth and crew.kill_one(verdict.at_work(db)):
+            _write_messages(world, db)
+        elif crew.kills < options.kills and world.requests >= worth and crew.kill_one(verdict.worker_pids(db)):
             worth = world.requests + options.between
-            _let_arrive(world, db)
-        if time.monotonic() > told + TELL_EVERY:
-            told = time.monotonic()
-            _tell(world, crew, db)
+            _write_messages(world, db)
+        if time.monotonic() > reported_at + REPORT_SECONDS:
+            reported_at = time.monotonic()
+            _report(world, crew, db)
 
 
-def _let_arrive(world: World, db: psycopg.Connection, share: float = 0.1) -> None:
+def _write_messages(world: World, db: psycopg.Connection, share: float = 0.1) -> None:
     if not world.arrived:
-        world.let_arrive(share)
-        verdict.announce(db)
+        world.write_messages(share)
+        verdict.make_syncs_due(db)
 
 
 async def _quiet(options: argparse.Namespace, world: World, crew: Crew, db: psycopg.Connection) -> None:
-    """Wait until everything is here and nobody has anything to do."""
-    until, told = time.monotonic() + options.settle, time.monotonic()
+    """Wait until every message is stored and no job waits or runs."""
+    until, reported_at = time.monotonic() + options.settle, time.monotonic()
     while time.monotonic() < until and not (verdict.complete(db, world) and verdict.idle(db, hasty=options.hasty)):
         await asyncio.sleep(PAUSE)
-        crew.look_after()
+        crew.replace_missing()
         if verdict.idle(db, hasty=options.hasty) and not verdict.complete(db, world):
-            verdict.announce(db)  # a message that came while a run read its project is for the next run
-        if time.monotonic() > told + TELL_EVERY:
-            told = time.monotonic()
-            _tell(world, crew, db)
+            verdict.make_syncs_due(db)  # a message that came while a run read its project is for the next run
+        if time.monotonic() > reported_at + REPORT_SECONDS:
+            reported_at = time.monotonic()
+            _report(world, crew, db)
 
 
-def _tell(world: World, crew: Crew, db: psycopg.Connection) -> None:
+def _report(world: World, crew: Crew, db: psycopg.Connection) -> None:
     here = verdict.counts(db)
     output.print_note(
         f"{world.age:5.0f} s  {here.messages} of {world.messages} messages, {here.ready} chunks ready, "
-        f"{here.waiting} waiting, {here.busy} runs under way, {crew.kills} kills"
+        f"{here.waiting} waiting, {here.busy} open runs, {crew.kills} kills"
     )
 
 
@@ -137,9 +137,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600, help="the longest that workers are killed")
     parser.add_argument("--settle", type=float, default=600, help="the longest to wait for the rest afterwards")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument(
-        "--hasty", action="store_true", help="do not wait until the queue forgets what dead workers held"
-    )
+    parser.add_argument("--hasty", action="store_true", help="do not wait for the jobs of killed workers")
     parser.add_argument("--database", metavar="URL", help="an empty, migrated database; unset: one of its own")
     return parser.parse_args()
 

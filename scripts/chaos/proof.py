@@ -1,4 +1,4 @@
-"""Comparing what is stored about each message with what the simulated providers got, and the numbers."""
+"""Compares what is stored about each message with what the simulated providers received."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ REASONS = {
 
 
 def due_now(db: psycopg.Connection) -> None:
-    """Let sending and reading be due at once, and whatever waits for a retry."""
+    """Make sending, reading and retries due now."""
     db.execute(
         "UPDATE scheduled_jobs SET next_run_at = now() WHERE status = 'active' AND next_run_at > now()"
         " AND job_type IN ('outbound_process', 'chatwoot_sync')"
@@ -36,7 +36,7 @@ def due_now(db: psycopg.Connection) -> None:
 
 
 def let_time_pass(db: psycopg.Connection, lease: float) -> None:
-    """Let half a minute pass for calls that nobody can be making any more, after which Chatwoot has dropped them."""
+    """Age the attempts whose call is over by half a minute, after which Chatwoot has dropped their requests."""
     db.execute(
         "UPDATE outbound_attempts SET started_at = started_at - interval '30 seconds' WHERE outcome IS NULL"
         " AND started_at BETWEEN clock_timestamp() - interval '30 seconds'"
@@ -46,7 +46,7 @@ def let_time_pass(db: psycopg.Connection, lease: float) -> None:
 
 
 def left(db: psycopg.Connection) -> int:
-    """How many messages something is still to happen with, apart from those that wait for their window."""
+    """Return the number of messages that are not settled, apart from those that wait for their window."""
     return _number(
         db,
         "SELECT count(*) FROM outbound_messages WHERE status = 'sending'"
@@ -56,16 +56,16 @@ def left(db: psycopg.Connection) -> int:
 
 @dataclass
 class Witness:
-    """When it could be seen that somebody was out, or had replied, in the time of the database, by policy.
+    """When opt-outs and replies became visible in the database, by policy.
 
-    What was claimed later must have known it.
+    A later claim must have seen them.
     """
 
     out: dict[UUID, datetime] = field(default_factory=dict)
     replied: dict[UUID, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
 
     def look(self, db: psycopg.Connection) -> None:
-        """Note what is new."""
+        """Record new opt-outs and replies."""
         rows = db.execute(
             "SELECT id, opted_out, last_inbound_at, clock_timestamp() FROM contact_channel_policies"
             " WHERE opted_out OR last_inbound_at IS NOT NULL"
@@ -76,8 +76,8 @@ class Witness:
             if inbound is not None and (not self.replied[policy] or self.replied[policy][-1][0] < inbound):
                 self.replied[policy].append((inbound, now))
 
-    def forbade(self, message: Any, claimed: datetime) -> str | None:
-        """What had been seen to forbid an attempt when it began."""
+    def reason_against(self, message: Any, claimed: datetime) -> str | None:
+        """Return what was visible against an attempt when it began."""
         for policy in message.policy_ids:
             if policy in self.out and self.out[policy] < claimed:
                 return "out"
@@ -88,7 +88,7 @@ class Witness:
 
 @dataclass
 class Proof:
-    """Everything as it is at the end."""
+    """The stored and the delivered messages at the end."""
 
     messages: list[Any]
     attempts: dict[UUID, list[Any]]
@@ -98,25 +98,25 @@ class Proof:
 
     @property
     def findings(self) -> dict[str, int]:
-        """Number by what is wrong; all of them must be 0."""
+        """Return the number of messages of each kind of error. All of them must be 0."""
         keys = {message.idempotency_key for message in self.messages}
         return {
             "delivered more than once": sum(number > 1 for number in self.arrived.values()),
-            "delivered, and nobody knows of them": sum(key not in keys for key in self.arrived),
-            "delivered to somebody who had opted out": self._forbidden("out") + self._to_those_out_before(),
+            "delivered without a stored message": sum(key not in keys for key in self.arrived),
+            "delivered to contacts who had opted out": self._forbidden("out") + self._to_those_out_before(),
             "sent after a reply": self._forbidden("replied"),
             "delivered beyond a cap": self._beyond_caps(),
             "tried again although delivery was unknown": sum(
                 attempt.outcome == "unknown" for tries in self.attempts.values() for attempt in tries[:-1]
             ),
             "not sent, and without a reason": sum(not self._explained(message) for message in self.messages),
-            "told otherwise than they went": sum(not self._true(message) for message in self.messages),
+            "stored with a wrong status": sum(not self._true(message) for message in self.messages),
             "stuck in sending": sum(message.status == "sending" for message in self.messages),
         }
 
     def _forbidden(self, why: str) -> int:
         return sum(
-            self.witness.forbade(message, attempt.started_at) == why
+            self.witness.reason_against(message, attempt.started_at) == why
             for message in self.messages
             for attempt in self.attempts[message.id]
         )
@@ -146,8 +146,8 @@ class Proof:
         return message.last_error == "delivery_unknown" or number == (message.status == "sent")
 
 
-def gathered(db: psycopg.Connection, world: Recipients, witness: Witness) -> Proof:
-    """Read everything."""
+def load_proof(db: psycopg.Connection, world: Recipients, witness: Witness) -> Proof:
+    """Load the stored and the delivered messages."""
     with db.cursor(row_factory=namedtuple_row) as cursor:
         messages = cursor.execute(
             "SELECT id, project_id, channel, recipient_ref, idempotency_key, status, last_error, approved_at,"
@@ -164,7 +164,7 @@ def gathered(db: psycopg.Connection, world: Recipients, witness: Witness) -> Pro
 
 
 def show(proof: Proof, world: Recipients, crew: Crew, seconds: float) -> None:
-    """The numbers."""
+    """Print the numbers."""
     tries = Counter(attempt.outcome for made in proof.attempts.values() for attempt in made)
     rows: list[tuple[str, object]] = [
         ("messages", len(proof.messages)),
@@ -174,7 +174,7 @@ def show(proof: Proof, world: Recipients, crew: Crew, seconds: float) -> None:
         ("kills", crew.kills),
         ("delivered", sum(proof.arrived.values())),
         *((f"attempts: {outcome}", number) for outcome, number in sorted(tries.items())),
-        *((f"faults: {service}, {kind}", struck) for service, kind, struck in world.struck()),
+        *((f"faults: {service}, {kind}", faults_count) for service, kind, faults_count in world.faults_count()),
         ("opted out", len(proof.witness.out)),
         *proof.findings.items(),
     ]
@@ -189,7 +189,7 @@ def show(proof: Proof, world: Recipients, crew: Crew, seconds: float) -> None:
 
 
 def reason(message: Any) -> str | None:
-    """The code that `last_error` begins with."""
+    """Return the code at the start of `last_error`."""
     return message.last_error and message.last_error.split(":")[0]
 
 

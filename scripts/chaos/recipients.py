@@ -1,4 +1,4 @@
-"""Who is written to: contacts in a simulated Chatwoot and chats of a simulated Telegram, which fail and hang."""
+"""The recipients: contacts of a simulated Chatwoot and chats of a simulated Telegram, which fail and hang."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ THEIRS, MODELS = ("429", "500", "lost_reply", "cut"), ("too_many_requests", "ser
 
 @dataclass(eq=False)
 class Person:
-    """Somebody on one channel. `number` is of his conversation in Chatwoot, or of his chat in Telegram."""
+    """A recipient on one channel. `number` is their conversation in Chatwoot, or their chat in Telegram."""
 
     inside: Scope
     account: int
@@ -56,16 +56,16 @@ class Person:
 
 
 class Recipients:
-    """The simulated services, served while in the `with` block, and everybody who is written to.
+    """The simulated services, which run inside the `with` block, and all recipients.
 
     A message says its own idempotency key, so that what arrived can be counted where it arrived.
     """
 
-    def __init__(self, accounts: int, messages: int, lease: float, chance: random.Random):
+    def __init__(self, accounts: int, messages: int, lease: float, random_source: random.Random):
         self.messages, self.lease = messages, lease
         self.chatwoot, self.telegram = chatwoot.build("empty"), telegram.TelegramSimulator()
         self.people: list[Person] = []
-        self._accounts, self._chance, self._open = accounts, chance, ExitStack()
+        self._accounts, self._chance, self._open = accounts, random_source, ExitStack()
         self._strong = 0
 
     def __enter__(self) -> Self:
@@ -79,7 +79,7 @@ class Recipients:
 
     @asynccontextmanager
     async def opened(self, url: str) -> AsyncIterator[Resources]:
-        """The product, for the verbs of people."""
+        """Open the resources of Proofdesk, for the functions that people use."""
         settings = Settings(
             database_url=SecretStr(url),
             chatwoot_base_url=self.chatwoot_url,
@@ -90,7 +90,7 @@ class Recipients:
             yield resources
 
     def environment(self, url: str) -> dict[str, str]:
-        """Of the workers. Nothing of the caller's own settings gets in."""
+        """Return the environment of the workers, without the settings of the caller."""
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG") if name in os.environ}
         return kept | {
             "DATABASE_URL": url,
@@ -108,7 +108,7 @@ class Recipients:
         }
 
     async def gather(self, resources: Resources) -> None:
-        """Make a project for each account, with its people; read what Chatwoot has of them, and set what they allow."""
+        """Create a project for each account with its recipients, sync it, and set the policies."""
         each = max(2, self.messages // (self._accounts * 2 * A_PERSON))
         chats = itertools.count(10_000)
         for account in range(1, self._accounts + 1):
@@ -125,7 +125,7 @@ class Recipients:
         await self._at_once(self._allow(resources, person) for person in allowing)
 
     async def approve(self, resources: Resources, db: psycopg.Connection) -> None:
-        """Have all messages approved: some by the verbs, the mass in two statements that the triggers see as any."""
+        """Approve all messages: some by the functions that people use, the others by two statements with the same triggers."""
         to = [(f"Message {number}", self._chance.choice(self.people)) for number in range(self.messages)]
         await self._at_once(self._draft(resources, key, person) for key, person in to[::BY_VERBS])
         wanted = [
@@ -136,8 +136,8 @@ class Recipients:
         db.execute(_DRAFT, [Jsonb(wanted)])
         db.execute(_APPROVE)
 
-    def fail_one_in(self, calls: int, hang: int) -> None:
-        """Let one call in so many fail on both channels, in four ways by turns, and one in `hang` take too long."""
+    def inject_faults(self, calls: int, hang: int) -> None:
+        """Let one call in so many fail on both channels, in four ways in turn, and one in `hang` exceed the timeout."""
         every, too_long = 4 * calls, self.lease * 0.7  # calls are cut off at half of the lease
         faults = self.chatwoot.faults
         for turn, (theirs, bots) in enumerate(zip(THEIRS, MODELS, strict=True)):
@@ -147,17 +147,17 @@ class Recipients:
         self.telegram.fail("delay", method="sendMessage", every=hang, delay=too_long)
         self._faults = [("Chatwoot", f) for f in faults.rows] + [("Telegram", f) for f in self.telegram.faults]
 
-    def relent(self) -> None:
-        """Let nothing fail any more."""
+    def stop_faults(self) -> None:
+        """Let no further request fail."""
         self.chatwoot.faults.clear()
         self.telegram.faults.clear()
 
-    def struck(self) -> list[tuple[str, str, int]]:
-        """Service, kind and number of the faults that struck."""
-        return [(service, fault.kind, fault.struck) for service, fault in self._faults]
+    def faults_count(self) -> list[tuple[str, str, int]]:
+        """Return service, kind and number of the faults that occurred."""
+        return [(service, fault.kind, fault.faults_count) for service, fault in self._faults]
 
-    async def disturb(self, resources: Resources) -> None:
-        """One opts out, one is noted to have replied; one writes into Chatwoot, and one writes there that he is out."""
+    async def change_consent(self, resources: Resources) -> None:
+        """Let one contact opt out, mark one as having replied, and let two write into Chatwoot, one of them STOP."""
         out, replied = (self._chance.choice(self.people) for _ in range(2))
         await policies.change_policy(resources.db, out.inside, out.ref, out.channel, PolicyUpdate(opted_out=True))
         await policies.change_policy(
@@ -168,7 +168,7 @@ class Recipients:
             self.chatwoot.append_message(person.number, text, account_id=person.account)
 
     def arrived(self) -> Counter[str]:
-        """What the providers have, by the text, with the recipient before it."""
+        """Return what the providers received, by recipient and text."""
         found = Counter(message.text for message in list(self.telegram.sent))
         talks = [t for a in self.chatwoot.installation.accounts.values() for t in list(a.conversations.values())]
         return found + Counter(m.content or "" for t in talks for m in list(t.messages) if m.message_type == OUTGOING)

@@ -1,4 +1,4 @@
-"""Chaos in sending: workers are killed while providers fail and hang, and people opt out and reply meanwhile.
+"""Chaos test of sending: workers are killed while providers fail and hang, and contacts opt out and reply.
 
     make chaos                   (or: python scripts/chaos/sending.py --messages 200 --workers 2)
 
@@ -30,13 +30,13 @@ from proofdesk.cli import output
 from proofdesk.database import embedded, migrate
 from proofdesk.jobs.resources import Resources
 
-PAUSE, TELL_EVERY = 0.5, 10.0
+PAUSE, REPORT_SECONDS = 0.5, 10.0
 DISTURBED = 20  # one person in so many is out or has replied at last, for each of four ways
 
 
 @dataclass
 class Stage:
-    """All that takes part."""
+    """The parts of the test."""
 
     options: argparse.Namespace
     world: Recipients
@@ -46,18 +46,18 @@ class Stage:
     witness: Witness
 
     def arrived(self) -> int:
-        """How much the providers have by now."""
+        """The number of messages that the providers have received."""
         return sum(self.world.arrived().values())
 
     def look(self) -> None:
-        """What is done every half second."""
+        """Do what happens every half second."""
         self.witness.look(self.db)
-        self.crew.look_after()
+        self.crew.replace_missing()
         proof.due_now(self.db)
 
 
 def main() -> int:
-    """Run it; 0 when all is well."""
+    """Run the test. Return 0 when it succeeds."""
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="proofdesk-chaos-"))
     home.chmod(0o755)  # run by root, the database server is another user
@@ -75,34 +75,34 @@ def main() -> int:
 
 
 async def _run(options: argparse.Namespace, url: str, home: Path) -> list[str]:
-    chance = random.Random(options.seed)
+    random_source = random.Random(options.seed)
     with (
-        Recipients(options.projects, options.messages, options.lease, chance) as world,
+        Recipients(options.projects, options.messages, options.lease, random_source) as world,
         psycopg.connect(url, autocommit=True) as db,
     ):
         async with world.opened(url) as resources:
             await world.gather(resources)
             await world.approve(resources, db)
-            world.fail_one_in(options.faults, options.hangs)
+            world.inject_faults(options.faults, options.hangs)
             started = time.monotonic()
-            with Crew(options.workers, world.environment(url), home, chance) as crew:
+            with Crew(options.workers, world.environment(url), home, random_source) as crew:
                 stage = Stage(options, world, resources, db, crew, Witness())
                 await _under_fire(stage)
-                world.relent()
+                world.stop_faults()
                 await _quiet(stage)
                 spent = time.monotonic() - started
-        seen = proof.gathered(db, world, stage.witness)
+        seen = proof.load_proof(db, world, stage.witness)
         proof.show(seen, world, crew, spent)
-    return [f"{number} {said}" for said, number in seen.findings.items() if number] + crew.died_alone
+    return [f"{number} {said}" for said, number in seen.findings.items() if number] + crew.unexpected_exits
 
 
 async def _under_fire(stage: Stage) -> None:
-    """Kill a worker every so often, while there is something to send; people change their minds meanwhile.
+    """Kill workers while there is something to send. Contacts opt out and reply meanwhile.
 
-    It is over with the last kill that was asked for.
+    It ends with the last requested kill.
     """
     options = stage.options
-    until, told = time.monotonic() + options.seconds, time.monotonic()
+    until, reported_at = time.monotonic() + options.seconds, time.monotonic()
     worth, next_kill, disturbed = options.between, time.monotonic(), 0
     while time.monotonic() < until and stage.crew.kills < options.kills and proof.left(stage.db):
         await asyncio.sleep(PAUSE)
@@ -110,29 +110,29 @@ async def _under_fire(stage: Stage) -> None:
         arrived = stage.arrived()
         if disturbed < len(stage.world.people) // DISTURBED and arrived > options.between // 2:
             disturbed += 1
-            await stage.world.disturb(stage.resources)
+            await stage.world.change_consent(stage.resources)
         due = arrived >= worth and time.monotonic() >= next_kill
-        if due and stage.crew.kill_one(verdict.at_work(stage.db)):
+        if due and stage.crew.kill_one(verdict.worker_pids(stage.db)):
             worth, next_kill = arrived + options.between, time.monotonic() + options.kill_every
-        if time.monotonic() > told + TELL_EVERY:
-            told = time.monotonic()
-            _tell(stage)
+        if time.monotonic() > reported_at + REPORT_SECONDS:
+            reported_at = time.monotonic()
+            _report(stage)
 
 
 async def _quiet(stage: Stage) -> None:
-    """Wait until nothing is on its way and nothing is due."""
-    until, told = time.monotonic() + stage.options.settle, time.monotonic()
+    """Wait until nothing is being sent and nothing is due."""
+    until, reported_at = time.monotonic() + stage.options.settle, time.monotonic()
     while time.monotonic() < until and proof.left(stage.db):
         await asyncio.sleep(PAUSE)
         stage.look()
         if stage.options.hasty:
             proof.let_time_pass(stage.db, stage.options.lease)
-        if time.monotonic() > told + TELL_EVERY:
-            told = time.monotonic()
-            _tell(stage)
+        if time.monotonic() > reported_at + REPORT_SECONDS:
+            reported_at = time.monotonic()
+            _report(stage)
 
 
-def _tell(stage: Stage) -> None:
+def _report(stage: Stage) -> None:
     output.print_note(f"{stage.arrived()} delivered, {proof.left(stage.db)} left, {stage.crew.kills} kills")
 
 

@@ -1,4 +1,4 @@
-"""Comparing what is stored with what Chatwoot holds, project by project, and the numbers."""
+"""Compares what is stored with what Chatwoot has, project by project."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ OFTEN, SELDOM = 30, 3600  # seconds between two runs of a job
 
 @dataclass(frozen=True)
 class Counts:
-    """How far it is."""
+    """The progress of all projects."""
 
     messages: int
     ready: int
@@ -22,23 +22,23 @@ class Counts:
     busy: int
 
 
-def hurry(db: psycopg.Connection) -> None:
-    """Let jobs be due often, so that there is always something to kill."""
+def shorten_cadences(db: psycopg.Connection) -> None:
+    """Make jobs due often, so that there is always a run to interrupt."""
     db.execute("UPDATE scheduled_jobs SET cadence_seconds = %s WHERE job_type <> 'chatwoot_reconcile'", [OFTEN])
 
 
-def announce(db: psycopg.Connection) -> None:
-    """Something was written: what read well lately is due again, as it would be after Chatwoot's webhook."""
+def make_syncs_due(db: psycopg.Connection) -> None:
+    """Make the syncs due whose last run was successful."""
     db.execute("UPDATE scheduled_jobs SET next_run_at = now() WHERE job_type = 'chatwoot_sync' AND last_status = 'ok'")
 
 
-def slow_down(db: psycopg.Connection) -> None:
-    """Let jobs that end well be due seldom, so that there is an end."""
+def lengthen_cadences(db: psycopg.Connection) -> None:
+    """Make jobs due seldom, so that the test ends."""
     db.execute("UPDATE scheduled_jobs SET cadence_seconds = %s WHERE job_type <> 'chatwoot_reconcile'", [SELDOM])
 
 
 def counts(db: psycopg.Connection) -> Counts:
-    """How far it is in all projects."""
+    """Return the progress of all projects."""
     row = db.execute(
         "SELECT (SELECT count(*) FROM cw_messages),"
         " (SELECT count(*) FROM rag_chunks WHERE embedding_status = 'ready'),"
@@ -50,13 +50,13 @@ def counts(db: psycopg.Connection) -> Counts:
 
 
 def complete(db: psycopg.Connection, world: World) -> bool:
-    """Whether everything that was written is stored, cut and embedded."""
+    """Return whether every written message is stored, chunked and embedded."""
     here = counts(db)
-    return (here.messages, here.waiting) == (world.written, 0) and here.ready > 0 and not _uncut(db)
+    return (here.messages, here.waiting) == (world.written, 0) and here.ready > 0 and not _unchunked(db)
 
 
 def idle(db: psycopg.Connection, *, hasty: bool) -> bool:
-    """Whether nobody has anything to do; `hasty`: apart from what the queue still lists for workers that are dead."""
+    """Return whether no job waits or runs. With `hasty`, the jobs of killed workers do not count."""
     return _number(db, HELD if hasty else LEFT) == 0 and counts(db).busy == 0
 
 
@@ -64,14 +64,14 @@ LEFT = "SELECT count(*) FROM procrastinate_jobs"
 HELD = LEFT + " WHERE status <> 'doing'"
 
 
-def at_work(db: psycopg.Connection) -> set[int]:
+def worker_pids(db: psycopg.Connection) -> set[int]:
     """Return the process ids of the workers that have executed a run, some of them gone by now."""
     runners = db.execute("SELECT DISTINCT runner FROM worker_runs WHERE runner IS NOT NULL").fetchall()
     return {int(runner.split(":")[1]) for (runner,) in runners}
 
 
 def wrong(db: psycopg.Connection, world: World, *, hasty: bool) -> list[str]:
-    """Whatever is missing, doubled or stuck."""
+    """Return what is missing, doubled or stuck."""
     found = [line for account in world.accounts for line in _of_account(db, world, account)]
     for said, query in {**STUCK, "jobs are left in the queue": HELD if hasty else LEFT}.items():
         if number := _number(db, query):
@@ -80,7 +80,7 @@ def wrong(db: psycopg.Connection, world: World, *, hasty: bool) -> list[str]:
 
 
 STUCK = {
-    "runs are still under way": "SELECT count(*) FROM worker_runs WHERE status IN ('queued', 'running')",
+    "runs are still open": "SELECT count(*) FROM worker_runs WHERE status IN ('queued', 'running')",
     "scheduled jobs are paused": "SELECT count(*) FROM scheduled_jobs WHERE status <> 'active'",
     "chunks are not ready": "SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'",
     "chunks have not exactly one vector": (
@@ -92,14 +92,14 @@ STUCK = {
         "SELECT count(*) FROM (SELECT 1 FROM rag_chunks"
         " GROUP BY project_id, conversation_id, content_hash, covers, text HAVING count(*) > 1) t"
     ),
-    "conversations are not cut": "SELECT count(*) FROM cw_conversations WHERE content_version <> chunked_version",
+    "conversations are not chunked": "SELECT count(*) FROM cw_conversations WHERE content_version <> chunked_version",
     "conversations are not indexed": "SELECT count(*) FROM cw_conversations WHERE content_version <> indexed_version",
-    "things are in quarantine": "SELECT count(*) FROM sync_quarantine",
+    "items are in quarantine": "SELECT count(*) FROM sync_quarantine",
 }
 
 
 def show(db: psycopg.Connection, world: World, crew: Crew, seconds: float) -> None:
-    """The numbers."""
+    """Print the numbers."""
     here = counts(db)
     made = sum(world.openai.embedded.values())
     lost = _number(db, "SELECT count(*) FROM worker_runs WHERE error_details->>'code' = 'worker_lost'")
@@ -112,7 +112,7 @@ def show(db: psycopg.Connection, world: World, crew: Crew, seconds: float) -> No
         ("kills", crew.kills),
         ("requests to Chatwoot", world.chatwoot.journal.count()),
         ("requests to OpenAI", len(world.openai.requests)),
-        *((f"faults: {service}, {kind}", struck) for service, kind, struck in world.served()),
+        *((f"faults: {service}, {kind}", faults_count) for service, kind, faults_count in world.faults_count()),
         ("texts embedded more than once", made - here.ready),
         ("runs lost with their worker", lost),
     ]
@@ -133,7 +133,7 @@ def _of_account(db: psycopg.Connection, world: World, account: int) -> list[str]
     missing, strange = theirs - set(ours), set(ours) - theirs
     found = [f"account {account}: {len(missing)} messages are missing, such as {min(missing)[0]}"] if missing else []
     if strange:
-        found.append(f"account {account}: {len(strange)} messages are not as over there, such as {min(strange)[0]}")
+        found.append(f"account {account}: {len(strange)} messages differ from Chatwoot, such as {min(strange)[0]}")
     if len(ours) != len(set(ours)):
         found.append(f"account {account}: {len(ours) - len(set(ours))} messages are stored twice")
     uncovered = _number(db, _UNCOVERED, world.accounts[account])
@@ -146,8 +146,8 @@ _UNCOVERED = """
       AND NOT EXISTS (SELECT FROM rag_chunks k WHERE k.project_id = m.project_id AND m.message_id = ANY (k.covers))"""
 
 
-def _uncut(db: psycopg.Connection) -> int:
-    return _number(db, STUCK["conversations are not cut"]) + _number(db, STUCK["conversations are not indexed"])
+def _unchunked(db: psycopg.Connection) -> int:
+    return _number(db, STUCK["conversations are not chunked"]) + _number(db, STUCK["conversations are not indexed"])
 
 
 def _number(db: psycopg.Connection, query: Any, *values: object) -> int:

@@ -1,4 +1,4 @@
-"""What there is to be read: a simulated Chatwoot with an account for each project, and a simulated OpenAI."""
+"""The services of the reading test: a simulated Chatwoot with an account for each project, and a simulated OpenAI."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
 
 DIMENSION = 256
-A_CONVERSATION = 8  # messages
+MESSAGES_PER_CONVERSATION = 8  # messages
 ARRIVING = 10  # one message in so many comes while workers are killed
 SLOW = 1.0
 FAULTS = (("500", "server_error"), ("429", "rate_limit"), ("half", "half"), ("delay", "delay"))
@@ -27,7 +27,7 @@ KEY = "sk-chaos"
 
 
 def texts() -> list[str]:
-    """What people write: the corpus of PROOFDESK_CORPUS_DIR if it is set, else the sample studio."""
+    """Return texts of messages: of the corpus in PROOFDESK_CORPUS_DIR if it is set, else of the sample studio."""
     folder = os.environ.get("PROOFDESK_CORPUS_DIR")
     if folder:
         with gzip.open(Path(folder) / "conversations.jsonl.gz", "rt", encoding="utf-8") as lines:
@@ -39,14 +39,14 @@ def texts() -> list[str]:
 
 
 class World:
-    """The simulated services, served while in the `with` block, and what they hold."""
+    """The simulated services, which run inside the `with` block, and their contents."""
 
-    def __init__(self, accounts: int, messages: int, written: list[str], chance: random.Random):
+    def __init__(self, accounts: int, messages: int, written: list[str], random_source: random.Random):
         self.messages = messages
         self.accounts = {number: UUID(int=0) for number in range(1, accounts + 1)}
         self.chatwoot, self.openai = chatwoot.build("empty"), openai.OpenAISimulator()
         self.openai.switches.key = KEY
-        self._written, self._chance = written, chance
+        self._written, self._chance = written, random_source
         self._started = time.monotonic()
         self._open = ExitStack()
         self._coming = self._fill()
@@ -72,16 +72,16 @@ class World:
 
     @property
     def written(self) -> int:
-        """How many messages there are by now."""
+        """The number of messages that have been written."""
         return self.messages - len(self._coming)
 
     @property
     def requests(self) -> int:
-        """How many requests there were by now."""
+        """The number of requests until now."""
         return self.chatwoot.journal.count() + len(self.openai.requests)
 
-    async def found(self, url: str) -> None:
-        """Make a project for each account; all is due at once and again every 30 seconds."""
+    async def create_projects(self, url: str) -> None:
+        """Create a project for each account."""
         async with open_database(url, 2) as db:
             for account in self.accounts:
                 made = await new_projects.create(db, system_actor(), f"Project {account}")
@@ -90,7 +90,7 @@ class World:
                 await sources.bind(db, inside, "chatwoot_account", str(account))
 
     def environment(self, url: str) -> dict[str, str]:
-        """Of the workers. Nothing of the caller's own settings gets in."""
+        """Return the environment of the workers, without the settings of the caller."""
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG") if name in os.environ}
         return kept | {
             "DATABASE_URL": url,
@@ -110,8 +110,8 @@ class World:
             "LOG_FORMAT": "json",
         }
 
-    def fail_one_in(self, requests: int) -> None:
-        """Let one request in so many fail, on both sides, in four ways by turns."""
+    def inject_faults(self, requests: int) -> None:
+        """Let one request in so many fail, at both services, in four ways in turn."""
         every = 4 * requests
         for turn, (theirs, models) in enumerate(FAULTS, 1):
             # Each begins a turn later; below zero, since the first turn is not to be skipped.
@@ -121,29 +121,29 @@ class World:
             self.openai.fail(models, **how)
         self._faults = [*self.chatwoot.faults.rows, *self.openai.faults]
 
-    def relent(self) -> None:
-        """Let nothing fail any more."""
+    def stop_faults(self) -> None:
+        """Let no further request fail."""
         self.chatwoot.faults.clear()
         self.openai.faults = []
 
-    def served(self) -> list[tuple[str, str, int]]:
-        """Service, kind and number of the faults that struck."""
+    def faults_count(self) -> list[tuple[str, str, int]]:
+        """Return service, kind and number of the faults that occurred."""
         faults = getattr(self, "_faults", [])
         services = ["Chatwoot"] * (len(faults) // 2) + ["OpenAI"] * (len(faults) // 2)
-        return [(service, fault.kind, fault.struck) for service, fault in zip(services, faults, strict=True)]
+        return [(service, fault.kind, fault.faults_count) for service, fault in zip(services, faults, strict=True)]
 
-    def let_arrive(self, share: float) -> None:
-        """Write some of the messages that are still to come."""
+    def write_messages(self, share: float) -> None:
+        """Write some of the remaining messages."""
         for _ in range(min(len(self._coming), 1 + int(self._to_come * share))):
             account, conversation = self._coming.pop()
             self._write(account, conversation)
 
     def truth(self, account: int) -> list[dict[str, Any]]:
-        """The messages of an account as Chatwoot shows them."""
+        """Return the messages of an account as Chatwoot has them."""
         return self.chatwoot.truth(account)["messages"]
 
     def _fill(self) -> list[tuple[int, int]]:
-        """Write all but the last messages; account and conversation of those, in a random order."""
+        """Write all but the last messages. Return the account and conversation of these, in a random order."""
         coming: list[tuple[int, int]] = []
         first = self.chatwoot.clock.now() - self.messages - 60
         inboxes = {1: 1}
@@ -157,7 +157,7 @@ class World:
             made = self.chatwoot.create_conversation(
                 inboxes[account], account_id=account, contact_name=f"Visitor {conversation}", at=first + written
             )
-            for _ in range(min(A_CONVERSATION, self.messages - written)):
+            for _ in range(min(MESSAGES_PER_CONVERSATION, self.messages - written)):
                 written += 1
                 if written % ARRIVING == 0:
                     coming.append((account, made.id))

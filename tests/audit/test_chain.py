@@ -220,7 +220,7 @@ async def test_event_cannot_be_added_to_another_projects_chain(db: Database, pro
 
 async def test_documented_program_verifies_an_export(db: Database, project: Scope, tmp_path: Path):
     await add(db, project, 3, **AWKWARD)
-    (prover,) = samples.of("docs/audit.md")
+    (prover,) = samples.runnable_samples("docs/audit.md")
     lines = [json.dumps(chain.export_link(link), default=str) + "\n" async for link in chain.read_links(db, project)]
     assert _proved(prover, tmp_path, "".join(lines)) == ""
     assert "AssertionError" in _proved(prover, tmp_path, "".join(lines).replace("test.done", "test.gone"))

@@ -15,7 +15,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import build, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import ours, chatwoot_content
+from tests.support.chatwoot import stored_content, chatwoot_content
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))
 # A third of the corpus costs a third of the time. The limit is lower in return: 200 MB for all of it, and a leak of
@@ -58,7 +58,7 @@ async def test_corpus_is_imported_within_150_megabytes(
             "LOG_LEVEL": "error",
         }
         peak = await asyncio.to_thread(peak_of, [sys.executable, "-m", "proofdesk", "sync", "--json"], environment)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     counts = simulator.truth(rows=False)["counts"]
     with capsys.disabled():
         sys.stdout.write(f"\n{counts['conversations']} conversations, {counts['messages']} messages in; {peak} MB\n")

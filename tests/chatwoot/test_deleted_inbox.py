@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import ours, chatwoot_content
+from tests.support.chatwoot import stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -30,7 +30,7 @@ async def test_conversations_of_a_deleted_inbox_are_removed(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert inbox in _inboxes(owner_conn), "a list that lacks a conversation does not prove its deletion"
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == chatwoot_content(studio) and inbox not in _inboxes(owner_conn)
+    assert stored_content(owner_conn) == chatwoot_content(studio) and inbox not in _inboxes(owner_conn)
     stored = {row[0] for row in owner_conn.execute("SELECT inbox_id FROM cw_inboxes").fetchall()}
     assert stored == set(studio.account(1).inboxes)
 
@@ -43,7 +43,7 @@ async def test_inbox_that_is_being_deleted_loses_nothing_that_still_exists(
     inbox = min(_inboxes(owner_conn))
     studio.delete_inbox(inbox, at_most=3)
     await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(studio) and inbox in _inboxes(owner_conn)
+    assert stored_content(owner_conn) == chatwoot_content(studio) and inbox in _inboxes(owner_conn)
 
 
 async def test_deleted_inbox_does_not_keep_other_sources_from_being_read(
@@ -58,7 +58,7 @@ async def test_deleted_inbox_does_not_keep_other_sources_from_being_read(
     live = studio.create_conversation(kept, content="Is this read?")
     synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert synced.binding_error and f"no inbox 1:{deleted}" in synced.binding_error.message
-    assert live.id in {c[0] for c in ours(owner_conn)[0]}
+    assert live.id in {c[0] for c in stored_content(owner_conn)[0]}
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.binding_error and found.complete
     assert _inboxes(owner_conn) == {kept}
@@ -85,10 +85,10 @@ async def test_inbox_that_the_token_may_not_see_keeps_its_conversations(
     for inbox in (hidden, visible):
         await sources.bind(db, project, "chatwoot_inbox", f"1:{inbox}")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     studio.installation.users[1].roles[1] = "agent"
     studio.account(1).inboxes[visible].members.add(1)
     studio.account(1).inboxes[hidden].members.discard(1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.binding_error and found.changes.removed == 0
-    assert ours(owner_conn)[1] == before[1]
+    assert stored_content(owner_conn)[1] == before[1]

@@ -11,7 +11,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -57,7 +57,7 @@ async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
         disturb(simulator, chance, ids, uncommitted)
         await sync.run(db, client, project, OPTIONS, ignore_progress)
         assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-        assert ours(owner_conn) == chatwoot_content(simulator)
+        assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_back_dated_import_hides_no_message(
@@ -70,9 +70,9 @@ async def test_back_dated_import_hides_no_message(
     for _ in range(20):
         simulator.append_message(conversation, "Live")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.changes.removed) == (True, 0)
 
 
@@ -83,7 +83,7 @@ async def test_ten_thousand_messages_in_reversed_order_are_all_read(
     import_history(simulator, conversation, [1_700_000_000 - n for n in range(10_000)])
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 25
 
 
@@ -97,7 +97,7 @@ async def test_new_message_in_a_long_conversation_costs_two_requests(
     simulator.append_message(conversation, "And one more thing")
     simulator.journal.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert first <= 25
     assert simulator.journal.count(path="*/messages") == 2, "one from the cursor on, one to recheck the end"
 
@@ -111,7 +111,7 @@ async def test_deletion_among_the_last_hundred_is_noticed_at_once(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.conversation(conversation).messages[-100].id)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_page_that_lacks_a_message_removes_nothing(
@@ -126,7 +126,7 @@ async def test_page_that_lacks_a_message_removes_nothing(
     simulator.shift(lambda: rows.insert(10, hidden), path="*/messages", times=1)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_only_deleted_messages_are_removed(
@@ -140,7 +140,7 @@ async def test_only_deleted_messages_are_removed(
     simulator.journal.clear()
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (True, 30)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 4
 
 
@@ -154,7 +154,7 @@ async def test_server_that_ignores_windows_causes_no_removal(
     simulator.switches.ignore_windows = True
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (False, 0)
-    assert chatwoot_content(simulator)[1] <= ours(owner_conn)[1]
+    assert chatwoot_content(simulator)[1] <= stored_content(owner_conn)[1]
 
 
 async def test_server_that_cuts_windows_early_is_named(

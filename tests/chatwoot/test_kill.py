@@ -10,7 +10,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 from tests.support.terminal import StartedCommand, Terminal
 
 KILLS = 20
@@ -57,7 +57,7 @@ async def test_twenty_killed_runs_lose_and_double_nothing(
             killed += kill_after(sync, simulator, chance.randint(1, 45))
         status = terminal.start(["sync"], environment, log).wait(60)
     assert status == 0, f"seed {seed}: {log.read_text()}"
-    assert ours(owner_conn) == chatwoot_content(simulator), f"seed {seed}"
+    assert stored_content(owner_conn) == chatwoot_content(simulator), f"seed {seed}"
     assert killed == KILLS, f"seed {seed}: some runs ended before they were killed"
     # A later run reads only the unfinished page again.
     assert simulator.journal.count(path="*/messages") <= 602 + 6 + KILLS * 25, f"seed {seed}"

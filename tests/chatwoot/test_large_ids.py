@@ -10,7 +10,7 @@ from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.chatwoot.foundation import add_inbox
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -26,13 +26,13 @@ async def test_large_ids_are_synced_and_reconciled(
     ids = create_conversations(simulator, 3, 30)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert min(ids) > number and ours(owner_conn) == chatwoot_content(simulator)
+    assert min(ids) > number and stored_content(owner_conn) == chatwoot_content(simulator)
     simulator.append_message(ids[0], "Live")
     simulator.remove_message(simulator.conversation(ids[1]).messages[3].id)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert (found.complete, found.changes.removed) == (True, 1)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") < 60
 
 
@@ -45,7 +45,7 @@ async def test_conversation_across_the_boundary_costs_few_requests(
         simulator.append_message(conversation, "After the boundary")
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") < 20
 
 

@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -33,7 +33,7 @@ async def test_proxy_page_for_messages_fails_the_run(
     assert raised.value.from_proxy and not raised.value.forbidden and quarantined(owner_conn) == 0
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize("kind", PAGES)
@@ -51,11 +51,11 @@ async def test_proxy_page_during_reconcile_removes_nothing(
     client = connect(simulator, patience=0.2)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     simulator.faults.add(kind, path=path)
     with pytest.raises(ChatwootError, match="an HTML page"):
         await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert chatwoot_content(simulator)[1] <= ours(owner_conn)[1] <= before[1]
+    assert chatwoot_content(simulator)[1] <= stored_content(owner_conn)[1] <= before[1]
 
 
 async def test_token_that_loses_its_rights_fails_the_run(
@@ -68,7 +68,7 @@ async def test_token_that_loses_its_rights_fails_the_run(
         await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.faults.clear()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_user_who_sees_no_inbox_fails_the_run(
@@ -83,11 +83,11 @@ async def test_user_who_sees_no_inbox_fails_the_run(
     with pytest.raises(ChatwootError, match="make its user an administrator"):
         await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert quarantined(owner_conn) == 0
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     roles[1] = "agent"
     with pytest.raises(ChatwootError, match="make its user an administrator"):
         await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == before
+    assert stored_content(owner_conn) == before
 
 
 async def test_account_deleted_during_reconcile_removes_nothing(
@@ -96,11 +96,11 @@ async def test_account_deleted_during_reconcile_removes_nothing(
     create_conversations(simulator, 4)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     simulator.shift(lambda: simulator.installation.accounts.pop(1, None), path="*/conversations", times=1)
     with pytest.raises(ChatwootError, match="CHATWOOT_ACCOUNT_ID"):
         await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == before
+    assert stored_content(owner_conn) == before
 
 
 async def test_refused_conversation_stops_no_later_run(
@@ -112,4 +112,4 @@ async def test_refused_conversation_stops_no_later_run(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.append_message(ids[0], "Live")
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
-    assert {m for m in chatwoot_content(simulator)[1] if m[1] != ids[1]} == ours(owner_conn)[1]
+    assert {m for m in chatwoot_content(simulator)[1] if m[1] != ids[1]} == stored_content(owner_conn)[1]

@@ -8,7 +8,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 
@@ -32,7 +32,7 @@ async def test_unstorable_message_is_quarantined_alone(
     assert {(k[0], k[1]) for k in kept} == {("message", str(bad.id)), ("message", str(newest.id))}
     assert reason in kept[0][2]
     assert synced.counts.quarantined == synced.in_quarantine == 2
-    assert ours(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] not in (bad.id, newest.id)}
+    assert stored_content(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] not in (bad.id, newest.id)}
 
 
 @pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])
@@ -47,7 +47,7 @@ async def test_repaired_message_leaves_the_quarantine(
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
     simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_unreadable_conversation_is_quarantined_and_retried(
@@ -60,10 +60,10 @@ async def test_unreadable_conversation_is_quarantined_and_retried(
     simulator.break_conversation(ids[0], missing=("inbox_id",))
     client = connect(simulator)
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
-    assert {c[0] for c in ours(owner_conn)[0]} == set(ids[1:])
+    assert {c[0] for c in stored_content(owner_conn)[0]} == set(ids[1:])
     simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_unreadable_contact_does_not_block_its_conversation(
@@ -76,7 +76,7 @@ async def test_unreadable_contact_does_not_block_its_conversation(
     simulator.clock.run()
     client = connect(simulator)
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 1
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     simulator.rename_contact(sender, "whole name")
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
     stored = owner_conn.execute("SELECT name FROM cw_contacts WHERE contact_id = %s", [sender]).fetchone()
@@ -109,4 +109,4 @@ async def test_refused_conversation_is_quarantined_alone(
     assert synced.in_quarantine == 1
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)

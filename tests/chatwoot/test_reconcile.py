@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -38,9 +38,9 @@ async def test_deletion_that_sync_cannot_see_is_found(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_message(simulator.truth()["messages"][0]["id"])
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) != chatwoot_content(simulator)
+    assert stored_content(owner_conn) != chatwoot_content(simulator)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_deleted_conversation_is_removed(
@@ -51,7 +51,7 @@ async def test_deleted_conversation_is_removed(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.delete_conversation(ids[1])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].removed) == (True, 3)
 
 
@@ -63,7 +63,7 @@ async def test_deleted_message_is_removed(
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     simulator.remove_message(simulator.truth()["messages"][0]["id"])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].removed, found.inboxes[0].missing) == (True, 1, 0)
 
 
@@ -76,7 +76,7 @@ async def test_lost_rows_are_read_again_and_counted(
     owner_conn.execute("DELETE FROM cw_conversations WHERE conversation_id = %s", [ids[0]])
     owner_conn.execute("DELETE FROM cw_messages WHERE conversation_id = %s AND content LIKE '%% 1 %%'", [ids[3]])
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert (found.complete, found.inboxes[0].missing) == (True, 4)
 
 
@@ -118,11 +118,11 @@ async def test_failed_page_removes_nothing(
     create_conversations(simulator, 10)
     client = connect(simulator, patience=0.2)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     simulator.faults.add("502", path="*/messages", skip=4)
     with pytest.raises(ChatwootError):
         await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
-    assert ours(owner_conn) == before
+    assert stored_content(owner_conn) == before
 
 
 async def test_rate_limit_is_kept(db: Database, project: Scope, simulator: ChatwootSimulator, connect):

@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000
@@ -26,7 +26,7 @@ async def test_window_too_slow_for_chatwoot_is_made_smaller(
     create_conversations(simulator, 1, 700)
     simulator.switches.most_messages = 100
     await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert quarantined(owner_conn) == []
     assert simulator.journal.count(path="*/messages") < 100
 
@@ -42,7 +42,7 @@ async def test_new_messages_of_a_slow_conversation_are_read(
         simulator.append_message(conversation, f"Live {number}")
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_message_that_chatwoot_cannot_show_stops_no_other(
@@ -56,10 +56,10 @@ async def test_message_that_chatwoot_cannot_show_stops_no_other(
     client = connect(simulator)
     synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
     assert quarantined(owner_conn) == [("message", str(bad.id), ids[2])] and synced.in_quarantine == 1
-    assert ours(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] != bad.id}
+    assert stored_content(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] != bad.id}
     simulator.clear_defects()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_reconcile_keeps_a_stored_message_that_cannot_be_shown(
@@ -68,12 +68,12 @@ async def test_reconcile_keeps_a_stored_message_that_cannot_be_shown(
     ids = create_conversations(simulator, 3, 20)
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    before = ours(owner_conn)
+    before = stored_content(owner_conn)
     simulator.break_rendering(simulator.conversation(ids[1]).messages[7].id)
     simulator.append_message(ids[0], "Live")
     found = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
     assert found.changes.removed == 0
-    assert before[1] < ours(owner_conn)[1] == chatwoot_content(simulator)[1]
+    assert before[1] < stored_content(owner_conn)[1] == chatwoot_content(simulator)[1]
 
 
 async def test_run_fails_if_chatwoot_shows_no_messages(
@@ -87,7 +87,7 @@ async def test_run_fails_if_chatwoot_shows_no_messages(
     assert quarantined(owner_conn) == []
     simulator.faults.clear()
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
@@ -97,11 +97,11 @@ async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
     simulator.faults.add("500", path=f"*/conversations/{ids[1]}/messages")
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert {m[1] for m in ours(owner_conn)[1]} == {*ids} - {ids[1]}
+    assert {m[1] for m in stored_content(owner_conn)[1]} == {*ids} - {ids[1]}
     assert {row[2] or int(row[1]) for row in quarantined(owner_conn)} == {ids[1]}
     simulator.faults.clear()
     assert (await sync.run(db, client, project, OPTIONS, ignore_progress)).in_quarantine == 0
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize("kind", ["500", "502", "503", "504"])
@@ -119,7 +119,7 @@ async def test_server_error_in_the_middle_of_a_walk_loses_nothing(
     simulator.faults.add(kind, path=path, skip=2, times=3)
     client = connect(simulator, patience=30.0)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator) and quarantined(owner_conn) == []
+    assert stored_content(owner_conn) == chatwoot_content(simulator) and quarantined(owner_conn) == []
     simulator.faults.add(kind, path=path, skip=2, times=3)
     assert (await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)).complete
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)

@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 from tests.support.projects import new_project
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
@@ -33,7 +33,7 @@ async def test_whole_sample_is_stored(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):
     synced = await sync.run(db, connect(studio), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(studio)
+    assert stored_content(owner_conn) == chatwoot_content(studio)
     stored = owner_conn.execute("SELECT count(*) FROM cw_messages").fetchone()
     assert (synced.counts.messages,) == stored, "pages are imported concurrently, and each is counted"
 
@@ -65,7 +65,7 @@ async def test_long_conversation_is_read_to_its_first_message(
 ):
     create_conversations(simulator, 1, 457)
     await sync.run(db, connect(simulator), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_sync_without_changes_costs_at_most_five_requests(
@@ -88,7 +88,7 @@ async def test_new_message_is_read_from_the_cursor_on(
     simulator.append_message(ids[3], "And one more thing")
     simulator.journal.clear()
     await sync.run(db, client, project, dataclasses.replace(OPTIONS, recheck=timedelta()), ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     read = simulator.journal.find(path="*/messages")
     assert [entry.path.split("/")[-2] for entry in read] == [str(ids[3])]
     assert "after=0" not in read[0].query
@@ -104,7 +104,7 @@ async def test_status_labels_and_assignee_are_noticed(
     studio.set_labels(second, ["urgent", "print"])
     studio.assign(third, 1)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(studio)
+    assert stored_content(owner_conn) == chatwoot_content(studio)
 
 
 async def test_recently_deleted_message_is_updated(
@@ -118,7 +118,7 @@ async def test_recently_deleted_message_is_updated(
     message = min(m["id"] for m in simulator.truth()["messages"] if m["conversation_id"] == conversation.id)
     simulator.delete_message(message)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
 
 
@@ -134,7 +134,7 @@ async def test_smaller_id_that_appears_later_is_read(
     simulator.release_message(uncommitted.id)
     simulator.append_message(conversation, "Afterwards")
     await sync.run(db, client, project, options, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_second_message_in_the_same_second_is_read(
@@ -148,7 +148,7 @@ async def test_second_message_in_the_same_second_is_read(
     await sync.run(db, client, project, options, ignore_progress)
     simulator.append_message(conversation, "Second", at=at)
     await sync.run(db, client, project, options, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 async def test_pages_that_shift_during_a_walk_lose_nothing(
@@ -166,7 +166,7 @@ async def test_pages_that_shift_during_a_walk_lose_nothing(
     client = connect(simulator)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
     await sync.run(db, client, project, OPTIONS, ignore_progress)
-    stored, there = ours(owner_conn), chatwoot_content(simulator)
+    stored, there = stored_content(owner_conn), chatwoot_content(simulator)
     # Reconcile finds a conversation that was deleted after it was read; nothing that exists may be missing.
     assert there[0] <= stored[0]
     assert there[1] <= stored[1]
@@ -186,7 +186,7 @@ async def test_too_slow_list_of_changes_is_read_by_pages(
     simulator.switches.most_unpaged = 10
     simulator.journal.clear()
     synced = await sync.run(db, client, project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator) and synced.finished
+    assert stored_content(owner_conn) == chatwoot_content(simulator) and synced.finished
     after = owner_conn.execute("SELECT cursor_ts, meta FROM sync_watermarks").fetchone()
     assert before and after and after[0] > before[0] and after[1] == {"phase": "live"}
 
@@ -199,7 +199,7 @@ async def test_sync_completes_although_every_seventh_request_fails(
     simulator.faults.add("429", every=13, retry_after=0)
     simulator.faults.add("cut", every=17)
     await sync.run(db, connect(simulator, patience=30.0), project, OPTIONS, ignore_progress)
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ async def test_only_conversations_within_the_lookback_are_read(
     new = simulator.create_conversation(1, content="Today")
     options = dataclasses.replace(OPTIONS, lookback=timedelta(days=30))
     await sync.run(db, connect(simulator), project, options, ignore_progress)
-    stored = {c[0] for c in ours(owner_conn)[0]}
+    stored = {c[0] for c in stored_content(owner_conn)[0]}
     assert new.id in stored
     assert old.id not in stored
 
@@ -295,5 +295,5 @@ async def test_stopped_first_sync_resumes_at_its_page(
     ]
     # Pages 1 and 2; then, one page earlier, 2 and 3; then 3 and the empty page after it.
     assert finished == [False, False, True]
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert simulator.journal.count(path="*/messages") <= 60 + 25, "stored conversations are not read again"

@@ -16,7 +16,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import create_conversations, ours, chatwoot_content
+from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 WINDOW = 2
@@ -83,5 +83,5 @@ async def test_sync_completes_under_a_throttle(
         client = ChatwootClient(url, simulator.admin_token, throttle_window=WINDOW)
         await sync.run(db, client, project, OPTIONS, ignore_progress)
         await client.aclose()
-    assert ours(owner_conn) == chatwoot_content(simulator)
+    assert stored_content(owner_conn) == chatwoot_content(simulator)
     assert any(entry.status == 429 for entry in simulator.journal.find())

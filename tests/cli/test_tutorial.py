@@ -15,7 +15,7 @@ from tests.support import samples
 
 @pytest.mark.long
 async def test_the_tutorial_ends_with_an_approved_and_sent_message(tmp_path: Path, database_url: str, db: Database):
-    script = "\n".join(samples.of("docs/tutorial.md"))
+    script = "\n".join(samples.runnable_samples("docs/tutorial.md"))
     assert script.count("proofdesk ") >= 9
     simulator = chatwoot.build("studio")
     with serving.running(chatwoot.create_app(simulator)) as url:

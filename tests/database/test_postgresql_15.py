@@ -12,7 +12,7 @@ from proofdesk.database.poolers import WrongSession
 from proofdesk.errors import Unavailable
 from tests.support import postgresql15
 from tests.support.commands import proofdesk
-from tests.support.databases import content
+from tests.support.databases import table_hashes
 from tests.support.projects import new_project
 from tests.support.worlds import World
 
@@ -31,13 +31,13 @@ async def test_backup_restores_into_postgresql_15_and_back(server: str, database
     backup.dump(database_url, from_18)
     older = postgresql15.create(server, "older")
     backup.restore(older, from_18)
-    assert content(older) == content(database_url)
+    assert table_hashes(older) == table_hashes(database_url)
     async with open_database(older, 2) as db, db.transaction() as conn:
         assert await (await conn.execute("SELECT count(*) FROM cw_messages")).fetchone() == (0,), "the wall stands"
     backup.dump(older, from_15)
     again = postgresql15.create(server, "again")
     backup.restore(again, from_15)
-    assert content(again) == content(database_url)
+    assert table_hashes(again) == table_hashes(database_url)
     told = proofdesk("audit", "verify", DATABASE_URL=again)
     assert told.returncode == 0 and "intact" in told.stdout, told.stdout + told.stderr
 

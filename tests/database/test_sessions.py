@@ -11,7 +11,7 @@ from proofdesk.database import migrate, sessions
 from proofdesk.database.pool import open_database
 from proofdesk.database.sessions import DatabaseSession, connect_as_owner
 from proofdesk.errors import Unavailable
-from tests.support.databases import empty
+from tests.support.databases import delete_all_rows
 from tests.support.projects import new_project
 
 HOSTILE = {
@@ -76,7 +76,7 @@ async def test_role_settings_change_nothing(database_url: str, owner_conn: psyco
             conn.execute("DROP TABLE probe")
     finally:
         owner_conn.execute(role.format(name, sql.SQL("RESET ALL")))
-        empty(owner_conn)
+        delete_all_rows(owner_conn)
 
 
 async def test_time_limits_in_the_url_apply(database_url: str):

@@ -14,7 +14,7 @@ from proofdesk.database.archive import DamagedBackup, NewerBackup
 from proofdesk.errors import Invalid, Unavailable
 from tests.support import samples
 from tests.support.commands import proofdesk, shell
-from tests.support.databases import content
+from tests.support.databases import table_hashes
 from tests.support.worlds import World
 
 
@@ -30,7 +30,7 @@ def empty_url(server_url: str, worker_id: str) -> Iterator[str]:
 
 @pytest.mark.long
 async def test_a_backup_restores_everything_on_another_server(database_url: str, ours: World, tmp_path: Path):
-    write, restore = samples.of("docs/operations.md")
+    write, restore = samples.runnable_samples("docs/operations.md")
     folder, home = tmp_path / "backups", tmp_path / "elsewhere"
     folder.mkdir()
     written = shell(write.replace("/backups", str(folder)), DATABASE_URL=database_url)
@@ -42,7 +42,7 @@ async def test_a_backup_restores_everything_on_another_server(database_url: str,
     back = shell(fill, PROOFDESK_HOME=str(home))
     assert back.returncode == 0, back.stderr
     with embedded.running_server(home) as url:
-        assert content(url) == content(database_url)
+        assert table_hashes(url) == table_hashes(database_url)
         proof = shell(prove, DATABASE_URL=url)
         assert proof.returncode == 0 and "intact" in proof.stdout, proof.stdout + proof.stderr
         again = proofdesk("restore", file, PROOFDESK_HOME=str(home))

@@ -17,7 +17,7 @@ from proofdesk.jobs.resources import Resources
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai
-from tests.support.chatwoot import ours, chatwoot_content
+from tests.support.chatwoot import stored_content, chatwoot_content
 from tests.support.server import Cast
 
 SYNC, EMBED = "chatwoot_sync", "embeddings_run"
@@ -85,7 +85,7 @@ class FaultDesk:
         self.openai.faults, self.openai.switches = [], openai.OpenAISwitches()
         response = await self.run_job(job_type)
         assert response.status_code == 200, response.text
-        assert ours(self.conn) == chatwoot_content(self.chatwoot)
+        assert stored_content(self.conn) == chatwoot_content(self.chatwoot)
         assert self.chunks().keys() == {"ready"}
         assert (
             self.conn.execute("SELECT count(*) FROM rag_chunks").fetchone()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from proofdesk.core.quotes import split_quotes
-from proofdesk.indexing.chunking import chunker
+from proofdesk.indexing.chunking import attribution, chunker
 from proofdesk.indexing.chunking.attribution import attribute_quotes
 from proofdesk.indexing.chunking.chunker import ChunkLimits
 from tests.support.transcripts import Line, agent, messages, transcript
@@ -169,3 +169,12 @@ def test_forwarded_text_stays_on_the_side_of_the_contact():
 def test_rewrapped_quotes_are_recognized():
     wrapped = QUESTION.replace(" that", "\n> that")
     assert by_sender(Line(QUESTION), agent(f"{OWN}\n\n{HEADERS['Gmail']}\n> {wrapped}"))[1:] == [(2, "agent", OWN)]
+
+
+def test_exact_copies_need_no_comparison_of_words(monkeypatch: pytest.MonkeyPatch):
+    def fail(words: list[str]) -> None:
+        raise AssertionError(words)
+
+    reply = agent(f"{OWN}\n\n{HEADERS['Gmail']}\n{marked(QUESTION)}")
+    monkeypatch.setattr(attribution, "_runs", fail)
+    assert by_sender(Line(QUESTION, name="Ivan Petrov"), reply) == [(1, "contact", QUESTION), (2, "agent", OWN)]

@@ -20,7 +20,7 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import ours, chatwoot_content
+from tests.support.chatwoot import stored_content, chatwoot_content
 from tests.support.projects import new_project
 
 STOPS_WITHIN = 20
@@ -96,7 +96,7 @@ async def test_stopped_worker_leaves_its_run_to_another(
     assert (kept.status, kept.runner) == ("queued", None), kept
     [ended] = await finished(db, project, resources, studio)
     assert (ended.id, ended.status, ended.attempt) == (run.id, "ok", 1)
-    assert ours(owner_conn) == chatwoot_content(studio)
+    assert stored_content(owner_conn) == chatwoot_content(studio)
 
 
 async def test_run_of_a_killed_worker_is_continued_by_another(
@@ -111,7 +111,7 @@ async def test_run_of_a_killed_worker_is_continued_by_another(
     again, lost = await finished(db, project, resources, studio)
     assert (lost.id, lost.status, (lost.error_details or {})["code"]) == (run.id, "failed", "worker_lost")
     assert (again.status, again.attempt) == ("ok", 2)
-    assert ours(owner_conn) == chatwoot_content(studio)
+    assert stored_content(owner_conn) == chatwoot_content(studio)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_jobs").fetchone() == (0,)
     assert owner_conn.execute("SELECT count(*) FROM procrastinate_workers").fetchone() == (0,)
 

@@ -16,26 +16,26 @@ NAMES = ("opt_out", "stop_on_reply", "frequency_cap", "state", "provider")
 
 async def test_message_goes_from_draft_to_chat(cast: Cast, chats: TelegramSimulator):
     client = cast.member.client
-    made = await draft(cast.member)
+    message = await draft(cast.member)
     assert {"id", "project_id", "account_scope_id", "channel", "recipient_ref", "payload", "evidence_refs", "status",
             "idempotency_key", "dedupe_key", "retry_count", "max_retries", "next_attempt_at", "approved_by",
             "approved_at", "sent_at", "last_error", "created_at", "updated_at", "created_by",
-            "content_hash"} <= made.keys()  # fmt: skip
-    assert (made["status"], made["created_by"], made["max_retries"]) == ("draft", "member", 5)
-    looked = (await client.get(f"/outbound/{made['id']}/preflight")).json()
+            "content_hash"} <= message.keys()  # fmt: skip
+    assert (message["status"], message["created_by"], message["max_retries"]) == ("draft", "member", 5)
+    looked = (await client.get(f"/outbound/{message['id']}/preflight")).json()
     assert [g["gate"] for g in looked["gates"]] == list(NAMES)
     assert [g["gate"] for g in looked["gates"] if not g["pass"]] == ["state"] and looked["sendable_at"] is None
-    await client.post(f"/outbound/{made['id']}/approve")
-    looked = (await client.get(f"/outbound/{made['id']}/preflight")).json()
+    await client.post(f"/outbound/{message['id']}/approve")
+    looked = (await client.get(f"/outbound/{message['id']}/preflight")).json()
     assert all(g["pass"] for g in looked["gates"]) and looked["sendable_at"]
-    sent = (await client.post(f"/outbound/{made['id']}/send")).json()["outbound"]
+    sent = (await client.post(f"/outbound/{message['id']}/send")).json()["outbound"]
     assert (sent["status"], sent["approved_by"]) == ("sent", "member")
     assert [m.text for m in chats.sent] == ["Hello"]
-    whole = (await client.get(f"/outbound/{made['id']}")).json()
-    assert [a["outcome"] for a in whole["attempts"]] == ["sent"]
-    assert [e["action"] for e in whole["history"]] == ["outbound.draft", "outbound.approve", "outbound.send"]
-    assert (whole["policy"]["sent_in_window"], whole["policy"]["frequency_cap"]) == (1, 3)
-    assert await error_code(cast.member, f"/outbound/{made['id']}/send") == (409, "outbound_invalid_state")
+    details = (await client.get(f"/outbound/{message['id']}")).json()
+    assert [a["outcome"] for a in details["attempts"]] == ["sent"]
+    assert [e["action"] for e in details["history"]] == ["outbound.draft", "outbound.approve", "outbound.send"]
+    assert (details["policy"]["sent_in_window"], details["policy"]["frequency_cap"]) == (1, 3)
+    assert await error_code(cast.member, f"/outbound/{message['id']}/send") == (409, "outbound_invalid_state")
 
 
 async def test_fifty_identical_requests_create_one_message(cast: Cast, owner_conn: psycopg.Connection):
@@ -55,12 +55,12 @@ async def test_ten_simultaneous_sends_send_once(cast: Cast, chats: TelegramSimul
 
 
 async def test_idempotency_and_dedupe_keys_are_enforced(cast: Cast):
-    made = await draft(cast.member, dedupe_key="once")
+    message = await draft(cast.member, dedupe_key="once")
     other = draft_body(payload={"text": "Something else"})
     assert await error_code(cast.member, "/outbound/draft", other) == (409, "idempotency_conflict")
-    answer = await cast.member.client.post("/outbound/draft", json=draft_body("other", dedupe_key="once"))
-    assert (answer.status_code, answer.json()["error"]) == (409, "duplicate_outbound")
-    assert answer.json()["details"] == {"id": made["id"]}
+    response = await cast.member.client.post("/outbound/draft", json=draft_body("other", dedupe_key="once"))
+    assert (response.status_code, response.json()["error"]) == (409, "duplicate_outbound")
+    assert response.json()["details"] == {"id": message["id"]}
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator
 
     async def allow(**change: Any) -> dict[str, Any]:
         body = {"contact_global_id": "42", "channel": "telegram", **change}
-        answer = await client.post("/outbound/opt-out", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["policy"]
+        response = await client.post("/outbound/opt-out", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()["policy"]
 
     assert (await allow(opted_out=True))["opted_out"] is True
     blocked = await draft_and_approve(cast.member, "1")
@@ -116,8 +116,8 @@ async def test_refusal_of_the_channel_is_reported_and_can_be_retried(cast: Cast,
     chats.fail("blocked", method="sendMessage")
     message = await draft_and_approve(cast.member)
     assert await error_code(cast.member, f"/outbound/{message['id']}/send") == (502, "outbound_send_failed")
-    shown = (await cast.member.client.get(f"/outbound/{message['id']}")).json()["outbound"]
-    assert shown["status"] == "failed" and shown["last_error"].startswith("provider_error: ")
+    body = (await cast.member.client.get(f"/outbound/{message['id']}")).json()["outbound"]
+    assert body["status"] == "failed" and body["last_error"].startswith("provider_error: ")
     chats.faults.clear()
     assert (await cast.member.client.post(f"/outbound/{message['id']}/retry")).status_code == 200
     done = await cast.member.client.post("/outbound/process", json={"limit": 5})
@@ -129,11 +129,11 @@ async def test_refusal_of_the_channel_is_reported_and_can_be_retried(cast: Cast,
 async def test_unconfigured_channel_is_reported(cast: Cast):
     payload = {"subject": "News", "text": "Hello"}
     message = await draft_and_approve(cast.member, channel="email", recipient_ref="a@example.com", payload=payload)
-    answer = await cast.member.client.post(f"/outbound/{message['id']}/send")
-    assert (answer.status_code, answer.json()["error"]) == (502, "outbound_send_failed")
-    assert answer.json()["details"]["last_error"] == "provider_not_configured"
-    shown = (await cast.member.client.get(f"/outbound/{message['id']}")).json()
-    assert (shown["outbound"]["status"], shown["attempts"]) == ("approved", [])
+    response = await cast.member.client.post(f"/outbound/{message['id']}/send")
+    assert (response.status_code, response.json()["error"]) == (502, "outbound_send_failed")
+    assert response.json()["details"]["last_error"] == "provider_not_configured"
+    body = (await cast.member.client.get(f"/outbound/{message['id']}")).json()
+    assert (body["outbound"]["status"], body["attempts"]) == ("approved", [])
 
 
 @pytest.mark.parametrize(
@@ -152,20 +152,20 @@ async def test_invalid_opt_out_is_refused(cast: Cast, wrong: dict[str, Any]):
 
 async def test_messages_are_listed_and_filtered(cast: Cast, owner_conn: psycopg.Connection):
     client = cast.member.client
-    made = [await draft(cast.member, f"k{n}", payload={"text": f"Number {n}"}) for n in range(3)]
-    await client.post(f"/outbound/{made[0]['id']}/cancel")
-    assert [m["id"] for m in (await client.get("/outbound")).json()["outbound"]] == [m["id"] for m in made[::-1]]
+    message = [await draft(cast.member, f"k{n}", payload={"text": f"Number {n}"}) for n in range(3)]
+    await client.post(f"/outbound/{message[0]['id']}/cancel")
+    assert [m["id"] for m in (await client.get("/outbound")).json()["outbound"]] == [m["id"] for m in message[::-1]]
     for query, expected in (
         ("status=cancelled", [0]), ("q=number%202", [2]), ("channel=email", []), ("q=%25", []), ("status=nonsense", []),
     ):  # fmt: skip
-        found = (await client.get(f"/outbound?{query}")).json()
-        assert [m["id"] for m in found["outbound"]] == [made[n]["id"] for n in expected], query
-        assert found["total"] == len(expected)
+        page = (await client.get(f"/outbound?{query}")).json()
+        assert [m["id"] for m in page["outbound"]] == [message[n]["id"] for n in expected], query
+        assert page["total"] == len(expected)
     cut = (await client.get("/outbound?limit=1&offset=1")).json()
-    assert ([m["id"] for m in cut["outbound"]], cut["total"]) == ([made[1]["id"]], 3)
+    assert ([m["id"] for m in cut["outbound"]], cut["total"]) == ([message[1]["id"]], 3)
     status = (await client.get("/jobs/status")).json()
     assert status["backlog"]["outbound_due"] == 0
-    await client.post(f"/outbound/{made[1]['id']}/approve")
+    await client.post(f"/outbound/{message[1]['id']}/approve")
     assert (await client.get("/jobs/status")).json()["backlog"]["outbound_due"] == 1
 
 
@@ -175,8 +175,8 @@ async def test_messages_of_another_project_are_not_found(cast: Cast):
         assert await error_code(cast.stranger, f"/outbound/{message['id']}/{step}") == (404, "outbound_not_found")
         assert await error_code(cast.stranger, f"/outbound/7/{step}") == (404, "outbound_not_found")
     for path in ("", "/preflight"):
-        answer = await cast.stranger.client.get(f"/outbound/{message['id']}{path}")
-        assert (answer.status_code, answer.json()["error"]) == (404, "outbound_not_found")
+        response = await cast.stranger.client.get(f"/outbound/{message['id']}{path}")
+        assert (response.status_code, response.json()["error"]) == (404, "outbound_not_found")
     assert (await cast.stranger.client.get("/outbound")).json()["total"] == 0
     processed = await cast.stranger.client.post("/outbound/process")
     assert processed.json()["result"]["processed"] == 0

@@ -17,10 +17,10 @@ def test_killed_workers_send_nothing_twice_and_nothing_blocked(tidy_url: str):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     options = [f"--{name}={value}" for name, value in SMALL.items()]
     command = [sys.executable, "scripts/chaos/sending.py", *options, "--hasty", "--database", tidy_url]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if line.strip()]
-    numbers = {what.strip(): number for what, number in told if number.isdecimal()}
+    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    assert process.returncode == 0, process.stdout + process.stderr
+    lines = [line.rsplit(maxsplit=1) for line in process.stdout.splitlines() if line.strip()]
+    numbers = {label.strip(): number for label, number in lines if number.isdecimal()}
     assert numbers["messages"] == "60"
-    for what in ("kills", "delivered", "attempts: unknown", "opted out"):
-        assert int(numbers[what]) > 0, done.stdout
+    for label in ("kills", "delivered", "attempts: unknown", "opted out"):
+        assert int(numbers[label]) > 0, process.stdout

@@ -26,9 +26,9 @@ PROJECT = UUID("8e0f6f9a-2c1b-4d5e-9f00-1a2b3c4d5e6f")
 
 @pytest.fixture
 def simulator() -> Iterator[ChatwootSimulator]:
-    made = build("empty")
-    yield made
-    made.close()
+    instance = build("empty")
+    yield instance
+    instance.close()
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def conversation(simulator: ChatwootSimulator) -> Conversation:
 @pytest.fixture
 async def client(simulator: ChatwootSimulator) -> AsyncIterator[ChatwootClient]:
     with running(create_app(simulator)) as url:
-        made = ChatwootClient(url, simulator.admin_token, timeout=20)
-        yield made
-        await made.aclose()
+        instance = ChatwootClient(url, simulator.admin_token, timeout=20)
+        yield instance
+        await instance.aclose()
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ async def test_lost_answer_is_settled_by_the_key(
     with pytest.raises(SendFailed) as failed:
         await channel.send(message)
     assert failed.value.delivery_unknown and not failed.value.permanent
-    found = await channel.find(message)
-    assert found is not None and found.provider_message_id == str(conversation.messages[-1].id)
+    receipt = await channel.find(message)
+    assert receipt is not None and receipt.provider_message_id == str(conversation.messages[-1].id)
     assert len(outgoing(conversation)) == 1
 
 
@@ -113,8 +113,8 @@ async def test_conversation_is_read_back_to_the_attempt(
     for number in range(70):
         simulator.append_message(conversation.id, f"more {number}", at=mine.created_at + 600 + 10 * number)
     attempted = datetime.fromtimestamp(mine.created_at, UTC)
-    found = await channel.find(replace(message, attempted_at=attempted))
-    assert found is not None and found.provider_message_id == str(mine.id)
+    receipt = await channel.find(replace(message, attempted_at=attempted))
+    assert receipt is not None and receipt.provider_message_id == str(mine.id)
     pages = len(simulator.journal.entries)
     absent = replace(to_conversation(conversation.id), attempted_at=attempted + timedelta(seconds=1290))
     with pytest.raises(SendFailed, match="still be storing"):  # its attempt lies in the future
@@ -166,9 +166,9 @@ async def test_answers_decide_about_delivery_and_retry(
     simulator.faults.add(kind, method="POST")
     with pytest.raises(SendFailed) as failed:
         await channel.send(to_conversation(conversation.id))
-    told = failed.value
-    assert (told.permanent, told.delivery_unknown, told.retry_after) == (permanent, unknown, wait)
-    assert told.details["upstream"]["method"] == "POST"
+    error = failed.value
+    assert (error.permanent, error.delivery_unknown, error.retry_after) == (permanent, unknown, wait)
+    assert error.details["upstream"]["method"] == "POST"
     assert [e.method for e in simulator.journal.entries].count("POST") == 1  # never repeated by the client
     assert outgoing(conversation) == []
 

@@ -46,11 +46,11 @@ async def test_message_is_not_sent_before_its_scheduled_time(desk: OutboundDesk)
 
 
 async def test_no_connection_is_held_during_the_call(desk: OutboundDesk):
-    held: list[int] = []
+    connections: list[int] = []
 
     def counted(_: object) -> None:
         stats = desk.db.pool.get_stats()
-        held.append(stats["pool_size"] - stats["pool_available"])
+        connections.append(stats["pool_size"] - stats["pool_available"])
         [state] = desk.rows("SELECT status FROM outbound_messages")
         assert state == ("sending",), "the attempt is written before the call"
         assert desk.fetch_count("SELECT count(*) FROM outbound_attempts WHERE outcome IS NULL") == 1
@@ -58,7 +58,7 @@ async def test_no_connection_is_held_during_the_call(desk: OutboundDesk):
     desk.mail.behave = counted
     await desk.approve_new()
     assert (await desk.process()).sent == 1
-    assert held == [0]
+    assert connections == [0]
 
 
 async def test_failed_message_is_retried_until_no_retry_is_left(desk: OutboundDesk):
@@ -84,10 +84,10 @@ async def test_retries_wait_longer_each_time_with_jitter(desk: OutboundDesk):
     desk.options = DeliveryOptions(4, 60, RetryBackoff(initial_wait=100, max_wait=300))
     desk.mail.behave = refuse_with()
     waits: list[list[float]] = [[], [], []]
-    made = [await desk.approve_new(f"{n}@example.com") for n in range(8)]
+    messages_ = [await desk.approve_new(f"{n}@example.com") for n in range(8)]
     for step in range(3):
         await desk.process()
-        for message in made:
+        for message in messages_:
             due = (await desk.read(message)).next_attempt_at
             assert due is not None
             waits[step].append((due - datetime.now(UTC)).total_seconds())
@@ -150,11 +150,11 @@ async def test_unknown_delivery_is_looked_up_where_possible(desk: OutboundDesk):
     desk.mail.can_look_up = True
     message = await desk.approve_new()
 
-    def taken_and_silent(given: ChannelMessage) -> SendFailed:
-        desk.mail.sent.append(given)
+    def accept_silently(message_: ChannelMessage) -> SendFailed:
+        desk.mail.sent.append(message_)
         return SendFailed("Connection lost", delivery_unknown=True)
 
-    desk.mail.behave = taken_and_silent
+    desk.mail.behave = accept_silently
     assert (await desk.send(message)).status == "sent"
     desk.mail.behave = refuse_with("Connection lost", delivered_unknown=True)
     other = await desk.approve_new("somebody@example.com")
@@ -202,9 +202,9 @@ async def test_sweep_looks_up_lost_attempts(desk: OutboundDesk, arrived: bool):
         desk.mail.sent.append(claimed)
     desk.advance_time(hours=1)
     assert (await desk.process()).swept == 1
-    found = await desk.read(message)
-    assert found.status == ("sent" if arrived else "failed")
-    assert (found.next_attempt_at is None) == arrived, "what certainly did not arrive is tried again"
+    updated = await desk.read(message)
+    assert updated.status == ("sent" if arrived else "failed")
+    assert (updated.next_attempt_at is None) == arrived, "what certainly did not arrive is tried again"
     assert desk.mail.calls == 0
 
 
@@ -228,9 +228,9 @@ async def test_worker_past_its_deadline_does_not_send(desk: OutboundDesk):
 
 
 async def test_limit_is_respected_and_oldest_goes_first(desk: OutboundDesk):
-    made = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
+    messages_ = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
     assert await desk.process(limit=3) == DeliveryTotals(processed=3, sent=3)
-    assert sorted(message_ids(desk.mail.sent)) == sorted(m.id for m in made[:3])
+    assert sorted(message_ids(desk.mail.sent)) == sorted(m.id for m in messages_[:3])
     assert await desk.process() == DeliveryTotals(processed=4, sent=4)
 
 

@@ -27,8 +27,8 @@ LEGAL = {
 
 
 async def test_same_request_returns_same_message_and_another_is_refused(desk: OutboundDesk):
-    wish = DraftRequest("email", "Luis@Example.com", TEXT, "key")
-    first, is_new = await drafts.create(desk.db, desk.scope, wish)
+    request = DraftRequest("email", "Luis@Example.com", TEXT, "key")
+    first, is_new = await drafts.create(desk.db, desk.scope, request)
     again, is_new_again = await drafts.create(desk.db, desk.scope, DraftRequest("email", LUIS, TEXT, "key"))
     assert (is_new, is_new_again, again.id) == (True, False, first.id)
     await approval.approve(desk.db, desk.scope, first.id)
@@ -39,15 +39,15 @@ async def test_same_request_returns_same_message_and_another_is_refused(desk: Ou
     ):
         with pytest.raises(IdempotencyConflict):
             await drafts.create(desk.db, desk.scope, other)
-    replayed, _ = await drafts.create(desk.db, desk.scope, wish)
+    replayed, _ = await drafts.create(desk.db, desk.scope, request)
     assert (replayed.status, replayed.payload) == ("approved", first.payload)
 
 
 async def test_fifty_requests_at_once_create_one_message(desk: OutboundDesk):
-    wish = DraftRequest("email", LUIS, TEXT, "key", dedupe_key="only one")
-    made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, wish) for _ in range(50)))
-    assert len({m.id for m, _ in made}) == 1
-    assert sum(is_new for _, is_new in made) == 1
+    request = DraftRequest("email", LUIS, TEXT, "key", dedupe_key="only one")
+    results = await asyncio.gather(*(drafts.create(desk.db, desk.scope, request) for _ in range(50)))
+    assert len({m.id for m, _ in results}) == 1
+    assert sum(is_new for _, is_new in results) == 1
     assert desk.fetch_count("SELECT count(*) FROM audit_events WHERE action = 'outbound.draft'") == 1
 
 
@@ -64,20 +64,20 @@ async def test_dedupe_key_allows_one_message_until_it_is_released(desk: Outbound
 
 
 async def test_only_one_redraft_gets_a_shared_dedupe_key(desk: OutboundDesk):
-    made = []
+    results = []
     for _ in range(6):
-        made.append(await desk.draft(dedupe_key="invoice 7"))
-        await approval.cancel(desk.db, desk.scope, made[-1].id)
-    again = (approval.redraft(desk.db, desk.scope, m.id) for m in made)
-    told = await asyncio.gather(*again, return_exceptions=True)
-    assert sum(isinstance(t, DuplicateOutbound) for t in told) == 5, told
+        results.append(await desk.draft(dedupe_key="invoice 7"))
+        await approval.cancel(desk.db, desk.scope, results[-1].id)
+    again = (approval.redraft(desk.db, desk.scope, m.id) for m in results)
+    outcomes = await asyncio.gather(*again, return_exceptions=True)
+    assert sum(isinstance(t, DuplicateOutbound) for t in outcomes) == 5, outcomes
     assert desk.fetch_count("SELECT count(*) FROM outbound_messages WHERE status = 'draft'") == 1
 
 
 async def test_twenty_requests_with_one_dedupe_key_create_one_message(desk: OutboundDesk):
-    wishes = [DraftRequest("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
-    made = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in wishes), return_exceptions=True)
-    assert sum(isinstance(m, DuplicateOutbound) for m in made) == 19
+    requests = [DraftRequest("email", LUIS, TEXT, f"key {n}", dedupe_key="one") for n in range(20)]
+    results = await asyncio.gather(*(drafts.create(desk.db, desk.scope, w) for w in requests), return_exceptions=True)
+    assert sum(isinstance(m, DuplicateOutbound) for m in results) == 19
     assert desk.fetch_count("SELECT count(*) FROM outbound_messages") == 1
 
 
@@ -104,19 +104,19 @@ async def test_twenty_requests_with_one_dedupe_key_create_one_message(desk: Outb
     ],
 )  # fmt: skip
 async def test_invalid_request_is_reported_and_nothing_is_stored(desk: OutboundDesk, wrong: dict[str, Any], error: Any):
-    given: dict[str, Any] = {"channel": "email", "recipient_ref": LUIS, "payload": TEXT, "idempotency_key": "k"} | wrong
-    if isinstance(given["recipient_ref"], str):
-        given["recipient_ref"] = given["recipient_ref"].format(desk.scope.project_id)
+    fields: dict[str, Any] = {"channel": "email", "recipient_ref": LUIS, "payload": TEXT, "idempotency_key": "k"} | wrong
+    if isinstance(fields["recipient_ref"], str):
+        fields["recipient_ref"] = fields["recipient_ref"].format(desk.scope.project_id)
     with pytest.raises(error):
-        await drafts.create(desk.db, desk.scope, DraftRequest(**given))
+        await drafts.create(desk.db, desk.scope, DraftRequest(**fields))
     assert desk.fetch_count("SELECT count(*) FROM outbound_messages") == 0
 
 
 async def test_approval_records_person_time_and_content(desk: OutboundDesk):
     message = await desk.draft()
-    given = await approval.approve(desk.db, desk.as_user("ari"), message.id)
-    assert (given.status, given.created_by, given.approved_by) == ("approved", "system", "ari")
-    assert given.approved_at is not None
+    fields = await approval.approve(desk.db, desk.as_user("ari"), message.id)
+    assert (fields.status, fields.created_by, fields.approved_by) == ("approved", "system", "ari")
+    assert fields.approved_at is not None
     with pytest.raises(InvalidState):
         await approval.approve(desk.db, desk.scope, message.id)
     assert desk.rows("SELECT encode(approved_hash, 'hex') FROM outbound_messages") == [(message.content_hash,)]
@@ -126,8 +126,8 @@ async def test_four_eyes_forbids_approving_own_draft(desk: OutboundDesk):
     message = await desk.draft()
     with pytest.raises(FourEyesRequired):
         await approval.approve(desk.db, desk.scope, message.id, four_eyes=True)
-    given = await approval.approve(desk.db, desk.as_user("ari"), message.id, four_eyes=True)
-    assert given.approved_by == "ari"
+    fields = await approval.approve(desk.db, desk.as_user("ari"), message.id, four_eyes=True)
+    assert fields.approved_by == "ari"
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ async def test_approval_of_other_content_cannot_be_stored(desk: OutboundDesk):
 
 @pytest.mark.parametrize("status", STATES)
 async def test_table_allows_only_the_documented_transitions(desk: OutboundDesk, status: str):
-    for wanted in STATES:
+    for target in STATES:
         await _move_to_state(desk, status)
-        legal = (status, wanted) in LEGAL
+        legal = (status, target) in LEGAL
         with desk.conn.transaction(force_rollback=True):
-            if legal or wanted == status != "sent":
-                _become_contact(desk, wanted)
+            if legal or target == status != "sent":
+                _become_contact(desk, target)
             else:
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    _become_contact(desk, wanted)
+                    _become_contact(desk, target)
 
 
 async def test_sent_message_cannot_be_changed(desk: OutboundDesk):

@@ -37,9 +37,9 @@ HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Conte
 
 def channel(url: str, links: Links | None = None, timeout: float = 20) -> EmailChannel:
     """The channel through the relay of an URL."""
-    made = EmailChannel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
-    OPEN.append(made)
-    return made
+    created = EmailChannel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
+    OPEN.append(created)
+    return created
 
 
 OPEN: list[EmailChannel] = []
@@ -67,19 +67,19 @@ def email(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]) -> Email
 async def test_email_arrives_with_both_parts_and_unsubscribe_link(email: EmailChannel, relay: SmtpSimulator):
     sent = message(subject="Ваш счёт № 7", reply_to="Desk@Kestrel.example")
     receipt = await email.send(sent)
-    (taken,) = relay.received
-    found = taken.message
-    assert (taken.sender, taken.recipients) == ("hello@kestrel.example", ["ada@example.com"])
-    assert (found["From"], found["To"]) == ("Kestrel Studio <hello@kestrel.example>", "ada@example.com")
-    assert (found["Subject"], found["Reply-To"]) == ("Ваш счёт № 7", "desk@kestrel.example")
-    assert found["Message-ID"] == f"<{sent.key}@kestrel.example>" == receipt.provider_message_id
-    assert found["Date"].datetime.tzinfo is not None
-    assert found["List-Unsubscribe"] == f"<https://desk.example.com/u/{sent.id.hex}{'_-x=9' * 80}>"
-    assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert b"List-Unsubscribe: <https://" in taken.raw, "mail programs read no encoded words there"
-    assert found.get_content_type() == "multipart/alternative"
-    assert taken.part("plain").strip() == "Hello Ada,\n\nyour invoice is <paid> & done."
-    assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in taken.part("html")
+    (received,) = relay.received
+    headers = received.message
+    assert (received.sender, received.recipients) == ("hello@kestrel.example", ["ada@example.com"])
+    assert (headers["From"], headers["To"]) == ("Kestrel Studio <hello@kestrel.example>", "ada@example.com")
+    assert (headers["Subject"], headers["Reply-To"]) == ("Ваш счёт № 7", "desk@kestrel.example")
+    assert headers["Message-ID"] == f"<{sent.key}@kestrel.example>" == receipt.provider_message_id
+    assert headers["Date"].datetime.tzinfo is not None
+    assert headers["List-Unsubscribe"] == f"<https://desk.example.com/u/{sent.id.hex}{'_-x=9' * 80}>"
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert b"List-Unsubscribe: <https://" in received.raw, "mail programs read no encoded words there"
+    assert headers.get_content_type() == "multipart/alternative"
+    assert received.part("plain").strip() == "Hello Ada,\n\nyour invoice is <paid> & done."
+    assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in received.part("html")
 
 
 async def test_html_and_leading_dots_arrive_unchanged(email: EmailChannel, relay: SmtpSimulator):
@@ -93,7 +93,7 @@ async def test_unsubscribe_link_needs_public_url_and_one_click_needs_https(
 ):
     await channel(mail_server[1], Links(None)).send(message())
     await channel(mail_server[1], Links("http://127.0.0.1:8080/u/")).send(message())
-    without, plain = (taken.message for taken in relay.received)
+    without, plain = (received.message for received in relay.received)
     assert without["List-Unsubscribe"] is None
     assert plain["List-Unsubscribe"].startswith("<http://") and plain["List-Unsubscribe-Post"] is None
 
@@ -101,7 +101,7 @@ async def test_unsubscribe_link_needs_public_url_and_one_click_needs_https(
 async def test_non_ascii_addresses_are_understood(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
-    assert [taken.recipients for taken in relay.received] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
+    assert [received.recipients for received in relay.received] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
     assert relay.received[1].raw.count("юля@".encode()) == 1
 
 
@@ -120,13 +120,13 @@ async def test_refusal_is_certain_and_decides_about_retry(
 
 @pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
 async def test_connection_lost_after_the_text_leaves_delivery_unknown(
-    email: EmailChannel, relay: SmtpSimulator, kind: str, taken: int
+    email: EmailChannel, relay: SmtpSimulator, kind: str, received: int
 ):
     relay.fail(kind)
     with pytest.raises(SendFailed) as failed:
         await email.send(message())
     assert failed.value.delivery_unknown and not failed.value.permanent
-    assert len(relay.received) == taken
+    assert len(relay.received) == received
     with pytest.raises(LookupUnsupported):
         await email.find(message())
 
@@ -213,8 +213,8 @@ async def test_relay_without_encryption_is_refused_where_required(
     ],
 )
 def test_relay_address_sets_host_port_and_encryption(url: str, expected: tuple[object, ...]):
-    found = relays.parse(url)
-    assert (found.host, found.port, found.username, found.password, found.tls) == expected
+    headers = relays.parse(url)
+    assert (headers.host, headers.port, headers.username, headers.password, headers.tls) == expected
 
 
 @pytest.mark.parametrize(
@@ -286,16 +286,16 @@ def test_payload_cannot_add_a_header(texts: dict[str, str], trick: str):
 
 def test_display_name_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
-    made = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, needs_utf8=False)
-    assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in made.as_bytes()
+    created = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, needs_utf8=False)
+    assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in created.as_bytes()
 
 
 async def test_headers_have_no_directional_formatting(relay: SmtpSimulator, mail_server: tuple[SmtpSimulator, str]):
     sender = Address("Kestrel\u202e Studio\u2067", addr_spec="hello@kestrel.example")
     async with aclosing(EmailChannel(relays.parse(mail_server[1]), sender, Links())) as email:
         await email.send(message(subject="Refund \u202eEve\u2067", text="As \u202ewritten"))
-    found = relay.received[0].message
-    assert (found["From"], found["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
+    headers = relay.received[0].message
+    assert (headers["From"], headers["Subject"]) == ("Kestrel Studio <hello@kestrel.example>", "Refund Eve")
     assert "As \u202ewritten" in relay.received[0].part("plain")
 
 
@@ -337,5 +337,5 @@ def _serve_without_quit(listening: socket.socket, context: ssl.SSLContext, serve
 
 def _count_connections(port: int) -> list[str]:
     """Connections of this process to the relay."""
-    found = psutil.Process().net_connections("tcp")
-    return [c.status for c in found if c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED]
+    headers = psutil.Process().net_connections("tcp")
+    return [c.status for c in headers if c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED]

@@ -27,11 +27,11 @@ WORDS = Settings().opt_out_words
 @pytest.fixture
 def simulator() -> Iterator[ChatwootSimulator]:
     """A Chatwoot with an API inbox (1), a mail inbox (2) and a Telegram inbox (3)."""
-    made = build("empty")
+    instance = build("empty")
     for name, kind in (("Mail", "Channel::Email"), ("Bot", "Channel::Telegram")):
-        foundation.add_inbox(made.installation, made.account(), name, kind)
-    yield made
-    made.close()
+        foundation.add_inbox(instance.installation, instance.account(), name, kind)
+    yield instance
+    instance.close()
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ async def resources(simulator: ChatwootSimulator, database_url: str, db: Databas
 
 async def sync(resources: Resources, project: Scope) -> dict[str, Any]:
     """The result of a sync job."""
-    asked = await start_run(resources.db, project, catalog.SYNC.name, "cli")
-    ended = await runs.execute(resources.db, project, asked.run, catalog.bind_handler(resources, catalog.SYNC.name))
-    assert ended.status == "ok", ended.error
-    return ended.meta["result"]
+    start = await start_run(resources.db, project, catalog.SYNC.name, "cli")
+    finished = await runs.execute(resources.db, project, start.run, catalog.bind_handler(resources, catalog.SYNC.name))
+    assert finished.status == "ok", finished.error
+    return finished.meta["result"]
 
 
 def opted_out_channels(conn: psycopg.Connection) -> set[tuple[str, str]]:
@@ -83,11 +83,11 @@ async def test_stop_opts_out_once_with_the_message_as_evidence(
 ):
     talk = simulator.create_conversation(inbox, content="Where is my order?", contact_name="Ada")
     assert (await sync(resources, project))["opted_out"] == 0
-    said = simulator.append_message(talk.id, "  STOP!\n")
+    text = simulator.append_message(talk.id, "  STOP!\n")
     assert (await sync(resources, project))["opted_out"] == len(channels)
     contact = f"cwc:{project.project_id}:1:{talk.contact.id}"
     assert opted_out_channels(owner_conn) == {(channel, contact) for channel in channels}
-    message = ids.message(project.project_id, 1, said.id)
+    message = ids.message(project.project_id, 1, text.id)
     assert events(owner_conn) == [("system", channel, message) for channel in channels]
     simulator.append_message(talk.id, "stop")
     assert (await sync(resources, project))["opted_out"] == 0

@@ -23,9 +23,9 @@ from proofdesk_simulators.serving import running
 
 @pytest.fixture
 def simulator() -> Iterator[ChatwootSimulator]:
-    made = build("empty")
-    yield made
-    made.close()
+    instance = build("empty")
+    yield instance
+    instance.close()
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ cases = st.sampled_from([str.lower, str.upper, str.capitalize, str.title])
 @given(word=st.sampled_from(LIST), before=around, after=around, inside=hidden, case=cases, wide=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_opt_out_word_is_found_in_any_form(word: str, before: str, after: str, inside: str, case: Callable[[str], str], wide: bool):  # fmt: skip  # noqa: E501
-    said = inside.join(case(word))
+    text = inside.join(case(word))
     if wide:
-        said = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in said)
-    assert WORDS.matches(before + said + after)
+        text = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+    assert WORDS.matches(before + text + after)
 
 
 @given(word=st.sampled_from(LIST), signature=st.sampled_from(["", *SIGNATURES]), quote=st.sampled_from(["", *QUOTES]))
@@ -57,8 +57,8 @@ def test_opt_out_word_is_found_above_signature_and_quote(word: str, signature: s
 @settings(max_examples=200, deadline=None)
 def test_opt_out_word_within_a_sentence_does_not_count(word: str, more: str):
     if normalize(more) not in {"", normalize(word)}:
-        for said in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
-            assert WORDS.matches(said) == (normalize(said) in {normalize(known) for known in LIST})
+        for text in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
+            assert WORDS.matches(text) == (normalize(text) in {normalize(word_) for word_ in LIST})
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_opt_out_word_within_a_sentence_does_not_count(word: str, more: str):
      "Sent from my iPhone", "Ja gerne\n\nVon meinem iPhone gesendet\n\nSTOP", "-----Original Message-----\nSTOP",
      "\u200b\ufeff", "⠀", "Fine\n\nVon: Ada <a@b.example>\nGesendet: Montag\n\nSTOP", "stop " * 500],
 )  # fmt: skip
-def test_other_messages_are_not_opt_outs(said: str):
-    assert not WORDS.matches(said)
+def test_other_messages_are_not_opt_outs(text: str):
+    assert not WORDS.matches(text)
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_other_messages_are_not_opt_outs(said: str):
      "OPT-OUT", "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
      "On Mon, 3 Nov 2025, Studio wrote:\n> Hello\n\nSTOP", "> Hello\n> STOP it\nStop."],
 )  # fmt: skip
-def test_other_forms_of_a_word_count(said: str):
-    assert WORDS.matches(said)
+def test_other_forms_of_a_word_count(text: str):
+    assert WORDS.matches(text)
 
 
 @pytest.mark.parametrize("channel", ["chatwoot", "email", "telegram"])
 @pytest.mark.parametrize("field", ["text", "content", "body"])
 @given(
-    said=st.text(st.sampled_from([*INVISIBLE, " ", "\n", "\t", "\u00a0", "\u3000", "\u0301"]), min_size=1, max_size=9)
+    text=st.text(st.sampled_from([*INVISIBLE, " ", "\n", "\t", "\u00a0", "\u3000", "\u0301"]), min_size=1, max_size=9)
 )
 @settings(max_examples=25, deadline=None)
-def test_invisible_text_cannot_be_drafted(channel: str, field: str, said: str):
+def test_invisible_text_cannot_be_drafted(channel: str, field: str, text: str):
     recipient = {"chatwoot": "cw:4a1e5a0e-0000-4000-8000-000000000000:1:2", "email": "a@b.example", "telegram": "7"}
     with pytest.raises(InvalidPayload, match="must not be empty"):
-        registry.check_message(channel, recipient[channel], {field: said})
+        registry.check_message(channel, recipient[channel], {field: text})
 
 
 @pytest.mark.parametrize("name", ["subject", "html"])

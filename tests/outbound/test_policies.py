@@ -29,14 +29,14 @@ async def test_opted_out_contact_receives_nothing(desk: OutboundDesk):
 
 @pytest.mark.parametrize("said", ["by contact", "by address", "in capitals"])
 @pytest.mark.parametrize("written", [LUIS, "LUIS@Example.COM"])
-async def test_contact_and_address_share_one_policy(desk: OutboundDesk, said: str, written: str):
-    name = {"by contact": desk.contact(), "by address": LUIS, "in capitals": "Luis@EXAMPLE.com"}[said]
+async def test_contact_and_address_share_one_policy(desk: OutboundDesk, form: str, written: str):
+    name = {"by contact": desk.contact(), "by address": LUIS, "in capitals": "Luis@EXAMPLE.com"}[form]
     opted = await desk.policy(name, opted_out=True)
     assert opted.contact_global_id == desk.contact()
     await desk.approve_new(written)
     assert await desk.process() == DeliveryTotals(processed=1, blocked=1)
-    found, total = await policies.list_policies(desk.db, desk.scope, PolicyFilter(desk.contact()), 10, 0)
-    assert (total, found[0].opted_out) == (1, True)
+    page, total = await policies.list_policies(desk.db, desk.scope, PolicyFilter(desk.contact()), 10, 0)
+    assert (total, page[0].opted_out) == (1, True)
 
 
 async def test_opt_out_of_an_address_holds_for_its_later_contact(desk: OutboundDesk):
@@ -44,8 +44,8 @@ async def test_opt_out_of_an_address_holds_for_its_later_contact(desk: OutboundD
     _become_contact(desk, 77, "New@Example.com")
     await desk.approve_new("new@example.com")
     assert await desk.process() == DeliveryTotals(processed=1, blocked=1)
-    found, total = await policies.list_policies(desk.db, desk.scope, PolicyFilter(desk.contact(77)), 10, 0)
-    assert (total, found[0].opted_out, found[0].contact_global_id) == (1, True, desk.contact(77))
+    page, total = await policies.list_policies(desk.db, desk.scope, PolicyFilter(desk.contact(77)), 10, 0)
+    assert (total, page[0].opted_out, page[0].contact_global_id) == (1, True, desk.contact(77))
 
 
 async def test_opt_out_survives_change_of_address_under_both(desk: OutboundDesk):
@@ -131,8 +131,8 @@ async def test_sync_stores_when_a_contact_wrote(desk: OutboundDesk):
     then = datetime(2031, 5, 1, tzinfo=UTC)
     desk.receive_message(102, at=then)
     desk.receive_message(102, at=then - timedelta(days=9))
-    [found] = (await policies.list_policies(desk.db, desk.scope, PolicyFilter(LUIS), 10, 0))[0]
-    assert found.last_inbound_at == then
+    [page] = (await policies.list_policies(desk.db, desk.scope, PolicyFilter(LUIS), 10, 0))[0]
+    assert page.last_inbound_at == then
 
 
 async def test_frequency_cap_holds_for_one_window(desk: OutboundDesk):

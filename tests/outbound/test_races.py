@@ -22,27 +22,27 @@ from tests.support.outbound_desk import OutboundDesk
 
 
 async def test_several_workers_send_each_message_once(desk: OutboundDesk):
-    made = [await desk.approve_new(f"{n}@example.com") for n in range(40)]
+    approved = [await desk.approve_new(f"{n}@example.com") for n in range(40)]
     desk.mail.behave = lambda _: 0.01
     tallies = await asyncio.gather(*(desk.process() for _ in range(5)))
     assert sum(t.sent for t in tallies) == 40
-    assert Counter(m.id for m in desk.mail.sent) == Counter(m.id for m in made)
+    assert Counter(m.id for m in desk.mail.sent) == Counter(m.id for m in approved)
 
 
 async def test_ten_simultaneous_sends_call_the_channel_once(desk: OutboundDesk):
     message = await desk.approve_new()
     desk.mail.behave = lambda _: 0.05
-    told = await asyncio.gather(*(desk.send(message) for _ in range(10)), return_exceptions=True)
-    assert sum(isinstance(t, InvalidState) for t in told) == 9
+    results = await asyncio.gather(*(desk.send(message) for _ in range(10)), return_exceptions=True)
+    assert sum(isinstance(t, InvalidState) for t in results) == 9
     assert desk.mail.calls == 1
 
 
 async def test_simultaneous_sends_respect_the_cap(desk: OutboundDesk):
     await desk.policy("one@example.com", frequency_cap=5)
-    made = [await desk.approve_new("one@example.com") for _ in range(20)]
-    told = await asyncio.gather(*(desk.send(m) for m in made), return_exceptions=True)
+    approved = [await desk.approve_new("one@example.com") for _ in range(20)]
+    results = await asyncio.gather(*(desk.send(m) for m in approved), return_exceptions=True)
     assert len(desk.mail.sent) == 5
-    assert sum(isinstance(t, delivery.FrequencyCapReached) for t in told) == 15
+    assert sum(isinstance(t, delivery.FrequencyCapReached) for t in results) == 15
     assert desk.rows("SELECT sent_in_window FROM contact_channel_policies") == [(5,)]
 
 
@@ -118,16 +118,16 @@ async def test_cancelled_delivery_waits_for_running_calls(desk: OutboundDesk):
 async def test_cancelled_delivery_waits_for_its_grace_period_only(desk: OutboundDesk):
     desk.options = replace(desk.options, shutdown_grace=0.2)
     desk.mail.behave = lambda m: 600.0 if m.recipient_ref == "0@example.com" else 0.05
-    made = [await desk.approve_new(f"{n}@example.com") for n in range(3)]
+    approved = [await desk.approve_new(f"{n}@example.com") for n in range(3)]
     sending = asyncio.create_task(desk.process())
     await _wait_until(lambda: desk.mail.calls == 3)
     sending.cancel()
     await asyncio.wait([sending], timeout=20)
     assert sending.cancelled()
-    assert [(await desk.read(m)).status for m in made] == ["sending", "sent", "sent"]
+    assert [(await desk.read(m)).status for m in approved] == ["sending", "sent", "sent"]
     desk.advance_time(hours=1)
     assert await desk.process() == DeliveryTotals(swept=1)
-    assert (await desk.read(made[0])).last_error == "delivery_unknown"
+    assert (await desk.read(approved[0])).last_error == "delivery_unknown"
 
 
 def test_worker_shutdown_leaves_time_for_running_calls():
@@ -140,8 +140,8 @@ async def test_killed_worker_leaves_one_attempt_for_a_person(desk: OutboundDesk,
     assert await desk.process() == DeliveryTotals(), "it may still be under way"
     desk.advance_time(hours=1)
     assert await desk.process() == DeliveryTotals(swept=1)
-    found = await desk.read(message)
-    assert (found.status, found.last_error, found.next_attempt_at) == ("failed", "delivery_unknown", None)
+    updated = await desk.read(message)
+    assert (updated.status, updated.last_error, updated.next_attempt_at) == ("failed", "delivery_unknown", None)
     assert [a.outcome for a in await desk.attempts(message)] == ["unknown"]
     assert desk.mail.calls == 0
     assert desk.rows("SELECT sent_in_window FROM contact_channel_policies") == [(1,)], "it may have arrived"

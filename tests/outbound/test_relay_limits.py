@@ -37,14 +37,14 @@ def limited() -> Iterator[tuple[SmtpSimulator, str]]:
 @pytest.fixture
 async def connect(limited: tuple[SmtpSimulator, str]) -> AsyncIterator[Connect]:
     """Make a channel, as each worker has one; closed before the relay is."""
-    made: list[EmailChannel] = []
+    channels: list[EmailChannel] = []
 
     def another(url: str) -> EmailChannel:
-        made.append(EmailChannel(relays.parse(url), SENDER, Links(), timeout=20))
-        return made[-1]
+        channels.append(EmailChannel(relays.parse(url), SENDER, Links(), timeout=20))
+        return channels[-1]
 
     yield another
-    for channel in made:
+    for channel in channels:
         await channel.aclose()
 
 
@@ -240,9 +240,9 @@ async def test_real_relay_receives_every_email_unchanged(connect: Connect):
             await channel.send(message("nobody@example.com"))
         assert failed.value.permanent
         emails = relay.wait_for(2)
-        found = {email["Envelope-To"]: email for email in emails}
-        assert set(found) == {"юля@xn--80a1acny.xn--p1ai", "ada@example.com"}
-        assert found["юля@xn--80a1acny.xn--p1ai"]["Subject"] == subject
+        by_recipient = {email["Envelope-To"]: email for email in emails}
+        assert set(by_recipient) == {"юля@xn--80a1acny.xn--p1ai", "ada@example.com"}
+        assert by_recipient["юля@xn--80a1acny.xn--p1ai"]["Subject"] == subject
         for email in emails:
             body = email.get_body(("plain",))
             assert body is not None

@@ -33,8 +33,8 @@ async def deliver(synced: SyncedProject, talk: int, write: Any) -> str:
     write(synced.time_ago(-5))
     await synced.sync()
     await synced.process()
-    found = await synced.read(made)
-    return found.last_error or found.status
+    updated = await synced.read(made)
+    return updated.last_error or updated.status
 
 
 @pytest.mark.parametrize(
@@ -119,26 +119,26 @@ async def test_second_message_of_automatic_conversation_is_a_reply(synced: Synce
 
 async def test_deleted_message_is_not_a_reply(approved_message: tuple[SyncedProject, int]):
     synced, talk = approved_message
-    made = await synced.approve_new(ADA)
-    said = synced.chatwoot.append_message(talk, "Wrong chat", at=synced.time_ago(-5))
+    message = await synced.approve_new(ADA)
+    reply = synced.chatwoot.append_message(talk, "Wrong chat", at=synced.time_ago(-5))
     await synced.sync()
-    synced.chatwoot.delete_message(said.id)
+    synced.chatwoot.delete_message(reply.id)
     await synced.sync()
     await synced.process()
-    assert (await synced.read(made)).status == "sent"
+    assert (await synced.read(message)).status == "sent"
     assert (await fetch_kinds(synced, talk))[-1] == "deleted"
 
 
 async def test_deleting_one_of_two_replies_leaves_the_other(approved_message: tuple[SyncedProject, int]):
     synced, talk = approved_message
-    made = await synced.approve_new(ADA)
+    message = await synced.approve_new(ADA)
     synced.chatwoot.append_message(talk, "Wait", at=synced.time_ago(-5))
-    said = synced.chatwoot.append_message(talk, "Wrong chat", at=synced.time_ago(-9))
+    reply = synced.chatwoot.append_message(talk, "Wrong chat", at=synced.time_ago(-9))
     await synced.sync()
-    synced.chatwoot.delete_message(said.id)
+    synced.chatwoot.delete_message(reply.id)
     await synced.sync()
     await synced.process()
-    assert (await synced.read(made)).last_error == "stop_on_reply"
+    assert (await synced.read(message)).last_error == "stop_on_reply"
 
 
 async def test_reply_marked_as_failed_is_a_reply(approved_message: tuple[SyncedProject, int]):
@@ -146,8 +146,8 @@ async def test_reply_marked_as_failed_is_a_reply(approved_message: tuple[SyncedP
     synced, talk = approved_message
 
     def write(at: float) -> Message:
-        said = synced.chatwoot.append_message(talk, "Wait", at=at)
-        return synced.chatwoot.set_message_status(said.id, "failed", "401 Unauthorized")
+        reply = synced.chatwoot.append_message(talk, "Wait", at=at)
+        return synced.chatwoot.set_message_status(reply.id, "failed", "401 Unauthorized")
 
     assert await deliver(synced, talk, write) == "stop_on_reply"
     thread = await conversations.get_conversation(synced.resources.db, synced.scope, synced.cw(talk))

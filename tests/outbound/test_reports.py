@@ -36,11 +36,11 @@ def make_older(synced: SyncedProject, by: timedelta) -> None:
 
 
 async def test_later_failure_is_shown_and_not_sent_again(synced: SyncedProject):
-    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
-    assert made.delivery is not None and made.delivery.status == "sent"
+    [ours], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    assert ours.delivery is not None and ours.delivery.status == "sent"
     synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
     await synced.sync()
-    failed = await synced.read(made)
+    failed = await synced.read(ours)
     assert failed.status == "sent", "the state of the message says what was done, not what became of it"
     assert failed.delivery is not None
     assert (failed.delivery.status, failed.delivery.error, failed.delivery.channel) == ("failed", REFUSED, "WhatsApp")
@@ -54,49 +54,49 @@ async def test_later_failure_is_shown_and_not_sent_again(synced: SyncedProject):
 
 @pytest.mark.parametrize("hours", [1, 5, 30, 100])
 async def test_failure_hours_later_is_found_in_a_quiet_conversation(synced: SyncedProject, hours: int):
-    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    [ours], [theirs] = await send_to_conversation(synced, WHATSAPP)
     make_older(synced, timedelta(hours=hours))
     synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
     await synced.sync()
-    found = (await synced.read(made)).delivery
-    assert found is not None and found.status == "failed"
+    report = (await synced.read(ours)).delivery
+    assert report is not None and report.status == "failed"
 
 
 async def test_statuses_are_not_read_after_a_week(synced: SyncedProject):
-    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    [ours], [theirs] = await send_to_conversation(synced, WHATSAPP)
     make_older(synced, timedelta(days=8))
     synced.chatwoot.set_message_status(theirs.id, "failed", REFUSED)
     synced.chatwoot.journal.clear()
     await synced.sync()
     assert synced.chatwoot.journal.find("GET", "*/messages", f"*before={theirs.id + 1}*") == []
-    found = (await synced.read(made)).delivery
-    assert found is not None and found.status == "sent"
+    report = (await synced.read(ours)).delivery
+    assert report is not None and report.status == "sent"
 
 
 @pytest.mark.parametrize("status", ["delivered", "read"])
 @pytest.mark.parametrize("inbox", [API, WHATSAPP, WIDGET])
 async def test_delivered_and_read_are_shown_where_meaningful(synced: SyncedProject, inbox: int, status: str):
-    [made], [theirs] = await send_to_conversation(synced, inbox)
+    [ours], [theirs] = await send_to_conversation(synced, inbox)
     synced.chatwoot.set_message_status(theirs.id, status)
     await synced.sync()
-    found = (await synced.read(made)).delivery
+    report = (await synced.read(ours)).delivery
     means_nothing = status == "read" and inbox != WHATSAPP
-    assert found is not None and found.status == ("sent" if means_nothing else status)
+    assert report is not None and report.status == ("sent" if means_nothing else status)
     assert synced.events("outbound.delivery") == []
 
 
 async def test_read_can_become_failed_and_recover(synced: SyncedProject):
-    [made], [theirs] = await send_to_conversation(synced, WHATSAPP)
+    [ours], [theirs] = await send_to_conversation(synced, WHATSAPP)
     for status, error in (("read", None), ("failed", REFUSED), ("sent", None)):
         synced.chatwoot.set_message_status(theirs.id, status, error)
         await synced.sync()
-        found = (await synced.read(made)).delivery
-        assert found is not None and (found.status, found.error) == (status, error)
+        report = (await synced.read(ours)).delivery
+        assert report is not None and (report.status, report.error) == (status, error)
     assert [e["before"] for e in synced.events("outbound.delivery")] == ["read", "failed"]
 
 
 async def test_messages_of_one_conversation_need_one_request(synced: SyncedProject):
-    made, theirs = await send_to_conversation(synced, WHATSAPP, times=12)
+    ours, theirs = await send_to_conversation(synced, WHATSAPP, times=12)
     make_older(synced, timedelta(hours=5))
     synced.chatwoot.set_message_status(theirs[3].id, "failed", REFUSED)
     synced.chatwoot.journal.clear()
@@ -104,7 +104,7 @@ async def test_messages_of_one_conversation_need_one_request(synced: SyncedProje
     first, last = theirs[0].id, theirs[-1].id
     reads = synced.chatwoot.journal.find("GET", "*/messages", f"*before={last + 1}*")
     assert len(reads) == 1 and f"after={first}" in reads[0].query
-    states = [(await synced.read(m)).delivery for m in made]
+    states = [(await synced.read(m)).delivery for m in ours]
     assert sorted(d.status for d in states if d) == ["failed"] + ["sent"] * 11
     synced.chatwoot.journal.clear()
     await synced.sync()
@@ -112,21 +112,21 @@ async def test_messages_of_one_conversation_need_one_request(synced: SyncedProje
 
 
 async def test_failure_without_a_reason_is_reported(synced: SyncedProject):
-    [made], [theirs] = await send_to_conversation(synced, API)
+    [ours], [theirs] = await send_to_conversation(synced, API)
     synced.chatwoot.set_message_status(theirs.id, "failed")
     await synced.sync()
-    found = (await synced.read(made)).delivery
-    assert found is not None and (found.status, found.error, found.channel) == ("failed", None, "the API inbox")
+    report = (await synced.read(ours)).delivery
+    assert report is not None and (report.status, report.error, report.channel) == ("failed", None, "the API inbox")
 
 
 async def test_failed_deliveries_can_be_listed(synced: SyncedProject):
-    made, theirs = await send_to_conversation(synced, WHATSAPP, times=3)
+    ours, theirs = await send_to_conversation(synced, WHATSAPP, times=3)
     synced.chatwoot.set_message_status(theirs[1].id, "failed", REFUSED)
     await synced.sync()
-    asked = messages.OutboundFilter(delivery="failed")
-    found, total = await messages.list_messages(synced.resources.db, synced.scope, asked, 10, 0)
-    assert (len(found), total) == (1, 1)
-    assert found[0].id in {m.id for m in made}
+    message_filter = messages.OutboundFilter(delivery="failed")
+    report, total = await messages.list_messages(synced.resources.db, synced.scope, message_filter, 10, 0)
+    assert (len(report), total) == (1, 1)
+    assert report[0].id in {m.id for m in ours}
 
 
 async def test_unreadable_message_does_not_stop_the_others(synced: SyncedProject):

@@ -35,9 +35,9 @@ async def configured_server(
 
 async def process(client: httpx2.AsyncClient) -> dict[str, int]:
     """What `POST /outbound/process` did, without what it did not do."""
-    answer = await client.post("/outbound/process")
-    assert answer.status_code == 200, answer.text
-    return {name: number for name, number in answer.json()["result"].items() if number}
+    response = await client.post("/outbound/process")
+    assert response.status_code == 200, response.text
+    return {name: number for name, number in response.json()["result"].items() if number}
 
 
 async def set_policy(person: Person, **change: Any) -> httpx2.Response:
@@ -53,9 +53,9 @@ async def get_details(person: Person, message: dict[str, Any]) -> dict[str, Any]
 
 async def post_action(person: Person, message: dict[str, Any], verb: str) -> dict[str, Any]:
     """The message after somebody decided about it."""
-    answer = await person.client.post(f"/outbound/{message['id']}/{verb}")
-    assert answer.status_code == 200, answer.text
-    return answer.json()["outbound"]
+    response = await person.client.post(f"/outbound/{message['id']}/{verb}")
+    assert response.status_code == 200, response.text
+    return response.json()["outbound"]
 
 
 async def get_state(person: Person, message: dict[str, Any]) -> tuple[str, str | None]:
@@ -101,19 +101,19 @@ async def test_checks_show_the_stored_policy_and_attempts(
     assert (await process(member.client)).get("failed") is None, "a limit of the bot fails no message"
     assert (await get_state(member, message))[0] in ("approved", "sent")
     await process(member.client)
-    shown = await get_details(member, message)
+    details = await get_details(member, message)
     names = ("opted_out", "stop_on_reply", "frequency_cap", "frequency_window_hours", "sent_in_window")
     row = owner_conn.execute(
         "SELECT opted_out, stop_on_reply, frequency_cap, frequency_window_hours, sent_in_window"
         " FROM contact_channel_policies WHERE contact_global_id = '42'"
     ).fetchone()
     assert row == (False, False, 7, 48, 1)
-    assert tuple(shown["policy"][name] for name in names) == row
+    assert tuple(details["policy"][name] for name in names) == row
     tried = owner_conn.execute(
         "SELECT number, outcome, error, provider_message_id FROM outbound_attempts WHERE outbound_id = %s ORDER BY 1",
         [message["id"]],
     ).fetchall()
-    assert [(a["number"], a["outcome"], a["error"], a["provider_message_id"]) for a in shown["attempts"]] == tried
+    assert [(a["number"], a["outcome"], a["error"], a["provider_message_id"]) for a in details["attempts"]] == tried
     assert [outcome for _, outcome, *_ in tried] == ["failed", "sent"] and "Too Many Requests" in tried[0][2]
 
 
@@ -212,18 +212,18 @@ async def test_evidence_has_payload_states_policy_and_events(member: Person, cha
     await post_action(member, message, "redraft")
     await post_action(member, message, "approve")
     await process(member.client)
-    shown = await get_details(member, message)
-    assert shown["outbound"]["payload"] == {"text": "Hello"} and shown["outbound"]["status"] == "sent"
-    assert [(e["action"].removeprefix("outbound."), e["actor_username"]) for e in shown["history"]] == [
+    details = await get_details(member, message)
+    assert details["outbound"]["payload"] == {"text": "Hello"} and details["outbound"]["status"] == "sent"
+    assert [(e["action"].removeprefix("outbound."), e["actor_username"]) for e in details["history"]] == [
         ("draft", "member"), ("approve", "member"), ("opt_out_block", "member"),
         ("redraft", "member"), ("approve", "member"), ("send", "member"),
     ]  # fmt: skip
     assert (
-        shown["history"][2]["payload"] | {"reason": "recipient_opted_out", "from": "approved"}
-        == shown["history"][2]["payload"]
+        details["history"][2]["payload"] | {"reason": "recipient_opted_out", "from": "approved"}
+        == details["history"][2]["payload"]
     )
-    assert (shown["policy"]["opted_out"], shown["policy"]["sent_in_window"]) == (False, 1)
+    assert (details["policy"]["opted_out"], details["policy"]["sent_in_window"]) == (False, 1)
     events = (await member.client.get("/audit?action=outbound.*")).json()["events"]
-    told = {e["action"]: e["payload"].get("reason") for e in events}
-    assert (told["outbound.opt_out"], told["outbound.opt_in"]) == ("He wrote STOP", "He called and asked for it")
-    assert len(events) == len(shown["history"]) + 2
+    reasons = {e["action"]: e["payload"].get("reason") for e in events}
+    assert (reasons["outbound.opt_out"], reasons["outbound.opt_in"]) == ("He wrote STOP", "He called and asked for it")
+    assert len(events) == len(details["history"]) + 2

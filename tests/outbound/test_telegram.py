@@ -35,9 +35,9 @@ def simulator(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[Telegr
 
 @pytest.fixture
 async def bot(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Bot]:
-    made = Bot(telegram_server[1], simulator.token, timeout=20)
-    yield made
-    await made.aclose()
+    bot_ = Bot(telegram_server[1], simulator.token, timeout=20)
+    yield bot_
+    await bot_.aclose()
 
 
 class ChatMovesInMemory:

@@ -54,14 +54,14 @@ async def test_link_opens_a_page_whose_button_opts_out(
     assert page.status_code == 200 and "ada@example.com" in page.text and f'action="{path}"' in page.text
     assert opted_out(owner_conn) == []  # opening is not asking
 
-    done = await anyone.post(path, data=ONE_CLICK, headers=HTML)
-    assert done.status_code == 200 and "will receive no more e-mail" in done.text
+    response = await anyone.post(path, data=ONE_CLICK, headers=HTML)
+    assert response.status_code == 200 and "will receive no more e-mail" in response.text
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
     event = owner_conn.execute(
         "SELECT project_id, actor_username, request_id, evidence_refs, payload FROM audit_events"
         " WHERE action = 'outbound.opt_out'"
     ).fetchall()
-    assert event[0][:3] == (project.project_id, "system", done.headers["x-request-id"])
+    assert event[0][:3] == (project.project_id, "system", response.headers["x-request-id"])
     assert [(e["source"], e["ref"]) for e in event[0][3]] == [("external", f"outbound:{message.id}")]
     assert event[0][4]["reason"] == "unsubscribe link of an e-mail"
 
@@ -72,18 +72,18 @@ async def test_mail_program_can_post_repeatedly_without_a_cookie(
 ):
     for _ in range(2):
         if form == "urlencoded":
-            answer = await anyone.post(path, data=ONE_CLICK)
+            response = await anyone.post(path, data=ONE_CLICK)
         else:
-            answer = await anyone.post(path, files={"List-Unsubscribe": (None, b"One-Click")})
-        assert answer.status_code == 200
+            response = await anyone.post(path, files={"List-Unsubscribe": (None, b"One-Click")})
+        assert response.status_code == 200
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
     events = owner_conn.execute("SELECT count(*) FROM audit_events WHERE action = 'outbound.opt_out'").fetchone()
     assert events == (1,)
 
 
 async def test_clients_receive_json(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str):
-    shown = await anyone.get(path)
-    assert (shown.status_code, shown.json()["recipient"], shown.json()["channel"]) == (200, "ada@example.com", "email")
+    response = await anyone.get(path)
+    assert (response.status_code, response.json()["recipient"], response.json()["channel"]) == (200, "ada@example.com", "email")
     assert opted_out(owner_conn) == []
     assert (await anyone.post(f"/api/v1{path}")).json()["ok"]
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
@@ -94,8 +94,8 @@ async def test_other_projects_are_not_changed(
 ):
     other = await new_projects.create(db, project.actor, "Other")
     await anyone.post(path, data=ONE_CLICK)
-    found = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
-    assert found == [(project.project_id,)] and other.id != project.project_id
+    projects_ = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
+    assert projects_ == [(project.project_id,)] and other.id != project.project_id
 
 
 async def test_invalid_link_shows_a_helpful_page(
@@ -103,11 +103,11 @@ async def test_invalid_link_shows_a_helpful_page(
 ):
     gone = await UnsubscribeLinks(db, "https://d.example").url(uuid4(), UUID(int=0), "ada@example.com")
     assert gone is not None
-    for wrong in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
-        page = await anyone.post(wrong, data=ONE_CLICK, headers=HTML)
+    for link in (path[:-3], path + "x", "/webhooks/unsubscribe/nonsense", gone.removeprefix("https://d.example")):
+        page = await anyone.post(link, data=ONE_CLICK, headers=HTML)
         assert page.status_code == 404 and "reply to the e-mail" in page.text
-        told = await anyone.post(wrong)
-        assert (told.status_code, told.json()["error"]) == (404, "unsubscribe_link_invalid")
+        refused = await anyone.post(link)
+        assert (refused.status_code, refused.json()["error"]) == (404, "unsubscribe_link_invalid")
     assert (await anyone.get(path[:-3], headers=HTML)).status_code == 404
     await projects.archive(db, await scope.require_owner(db, project))
     assert (await anyone.post(path)).status_code == 404

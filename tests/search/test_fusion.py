@@ -7,7 +7,7 @@ from pgvector import HalfVector
 
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import KEYWORD_SHARE, Candidate, RankingParams, select_best_chunks
-from tests.support.near import Near, keep
+from tests.support.near import Near, store_nearest
 from tests.support.search_desk import Desk
 
 LAMP = WeightedTerm(1, "lamp", 2.0, 1)
@@ -21,7 +21,7 @@ async def ranked(
     most = {"completed": 9, "by_words": 9, "wanted": 9} | given
     ranking = RankingParams(terms, common, 100.0, most["completed"], most["by_words"], None, most["wanted"])
     async with shop.db.scoped(shop.scope) as conn:
-        await keep(conn, near)
+        await store_nearest(conn, near)
         found = await (await select_best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     return list({chunk.key: chunk for chunk in reversed(found)}.values())[::-1]
 
@@ -86,7 +86,7 @@ async def test_keyword_candidates_get_a_vector_distance(shop: Desk):
     model = QueryVector(vector[1], 256, HalfVector([float(n) for n in vector[0].strip("[]").split(",")]))
     ranking = RankingParams([LAMP], [], 100.0, 9, 9, model, 9)
     async with shop.db.scoped(shop.scope) as conn:
-        await keep(conn, NEAR)
+        await store_nearest(conn, NEAR)
         found = await (await select_best_chunks(conn, shop.scope, ranking, FilterParams())).fetchall()
     assert (found[0].conversation_id, found[0].by_words, found[0].by_meaning) == (5, 1, 1)
 

@@ -9,7 +9,7 @@ from proofdesk.core import ids
 from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
-from tests.support.near import keep, kept
+from tests.support.near import store_nearest, fetch_nearest
 from tests.support.projects import new_project
 from tests.support.search_desk import Desk
 
@@ -67,8 +67,8 @@ async def test_row_level_security_alone_isolates_search(two: tuple[Desk, Desk]):
         model = QueryVector("local:wordllama-l2-256", 256, HalfVector([0.0625] * 256))
         for keep_nearest in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
             await keep_nearest(conn, other.scope, model, FilterParams(), 10)
-            assert await kept(conn) == []
+            assert await fetch_nearest(conn) == []
         ranking = RankingParams([WeightedTerm(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
-        await keep(conn, [(1, 1, 0.1)])
+        await store_nearest(conn, [(1, 1, 0.1)])
         found = await ranking_queries.select_best_chunks(conn, other.scope, ranking, FilterParams())
         assert await found.fetchall() == []

@@ -15,7 +15,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import queries, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector
 from tests.support.many_vectors import DIMENSION, put
-from tests.support.near import kept
+from tests.support.near import fetch_nearest
 from tests.support.plans import explained
 from tests.support.projects import new_project
 
@@ -67,7 +67,7 @@ async def test_vector_index_finds_the_same_as_exact_comparison(
         async with db.scoped(project, queries.transaction_settings(100, False)) as conn:
             model = QueryVector("one", DIMENSION, HalfVector(vectors[asked].tolist()))
             await semantic_queries.store_nearest_by_index(conn, project, model, FilterParams(), 10)
-            near = await kept(conn)
+            near = await fetch_nearest(conn)
         assert {conversation - 1 for _, conversation, _ in near} == exact
 
 
@@ -158,7 +158,7 @@ async def test_vector_index_holds_one_project_only(
     async with db.scoped(project) as conn:
         model = QueryVector("one", DIMENSION, HalfVector(vectors[0].tolist()))
         await semantic_queries.store_nearest(conn, other, model, FilterParams(), 10)
-        assert await kept(conn) == []
+        assert await fetch_nearest(conn) == []
 
 
 async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) -> set[str]:
@@ -167,7 +167,7 @@ async def used(database_url: str, scope: Scope, model: str, vector: np.ndarray) 
         asked = QueryVector(model, DIMENSION, HalfVector(vector.tolist()))
         await semantic_queries.store_nearest_by_index(conn, scope, asked, FilterParams(), 10)
         indexes = await plans.indexes()
-        assert await kept(conn)
+        assert await fetch_nearest(conn)
         return {name for name in indexes if name.startswith(f"rag_vectors_{scope.project_id.hex}")}
 
 

@@ -73,7 +73,7 @@ def chatwoot_content(simulator: ChatwootSimulator) -> tuple[set[tuple[Any, ...]]
     )
 
 
-def ours(conn: psycopg.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
+def stored_content(conn: psycopg.Connection) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
     """Return the same of the stored rows. Fails if a row is stored twice."""
     conversations = conn.execute("SELECT conversation_id, status, labels, assignee_id FROM cw_conversations").fetchall()
     messages = conn.execute("SELECT message_id, conversation_id, content, deleted FROM cw_messages").fetchall()

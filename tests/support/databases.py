@@ -19,7 +19,7 @@ def copy_database(server_url: str, name: str) -> str:
     return server_url.replace("/proofdesk?", f"/{name}?")
 
 
-def empty(conn: psycopg.Connection) -> None:
+def delete_all_rows(conn: psycopg.Connection) -> None:
     """Delete all rows except the applied migrations, as a superuser, who can bypass the triggers of the audit log.
 
     Small tables use DELETE, which takes a fortieth of the time of TRUNCATE.
@@ -43,7 +43,7 @@ def empty(conn: psycopg.Connection) -> None:
         END $$""")
 
 
-def content(url: str) -> dict[str, tuple[int, str]]:
+def table_hashes(url: str) -> dict[str, tuple[int, str]]:
     """Return the number of rows and their hash by table, as the owner. Of migrations, only the names are hashed."""
     with psycopg.connect(url) as conn:
         tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()

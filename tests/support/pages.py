@@ -10,13 +10,13 @@ HTML = {"accept": "text/html"}
 PART = HTML | {"hx-request": "true", "hx-request-type": "partial"}
 
 
-async def shown(person: Person, path: str = "/settings") -> str:
+async def get_page(person: Person, path: str = "/settings") -> str:
     page = await person.client.get(path, headers=HTML)
     assert page.status_code == 200
     return page.text
 
 
-async def post(person: Person, path: str, **fields: str) -> httpx2.Response:
+async def submit_form(person: Person, path: str, **fields: str) -> httpx2.Response:
     """Submit a form as a browser without scripts does."""
     form = fields | {"csrf_token": person.csrf}
     kept = person.client.headers.pop("x-csrf-token", None)
@@ -27,8 +27,8 @@ async def post(person: Person, path: str, **fields: str) -> httpx2.Response:
             person.client.headers["x-csrf-token"] = kept
 
 
-async def done(person: Person, path: str, **fields: str) -> str:
+async def submit_and_follow(person: Person, path: str, **fields: str) -> str:
     """Submit a form, check the redirect, and return the page that follows."""
-    answer = await post(person, path, **fields)
+    answer = await submit_form(person, path, **fields)
     assert answer.status_code == 303, answer.text
-    return await shown(person, answer.headers["location"])
+    return await get_page(person, answer.headers["location"])

@@ -24,7 +24,7 @@ class Sample:
     why: str | None
 
 
-def every() -> Iterator[Sample]:
+def all_samples() -> Iterator[Sample]:
     """Yield the samples of all pages."""
     for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))):
         for found in _FENCE.finditer(page.read_text("utf-8")):
@@ -32,6 +32,6 @@ def every() -> Iterator[Sample]:
                 yield Sample(str(page.relative_to(ROOT)), found["language"], found["text"], found["why"])
 
 
-def of(page: str) -> list[str]:
+def runnable_samples(page: str) -> list[str]:
     """Return the samples of a page that tests run, in order."""
-    return [sample.text for sample in every() if sample.page == page and sample.why is None]
+    return [sample.text for sample in all_samples() if sample.page == page and sample.why is None]

@@ -7,6 +7,7 @@ transactions deadlock. "Another model" is written `< OR >`, which uses an index;
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pgvector.psycopg import register_vector_async
 from psycopg import sql
@@ -74,12 +75,8 @@ async def count_by_status(conn: Conn, scope: Scope) -> ChunkCounts:
 
 async def fetch_serving_model(conn: Conn, scope: Scope, configured: str) -> str:
     """Return the model whose vectors are searched: the configured one, or a complete one while it is incomplete."""
-    return await fetch_value(
-        conn,
-        sql.SQL("SELECT {}").format(SERVING_MODEL),
-        project=scope.project_id,
-        configured=configured,
-    )
+    statement = sql.SQL("SELECT {}").format(SERVING_MODEL)
+    return await fetch_value(conn, statement, project=scope.project_id, configured=configured)
 
 
 async def register_model(conn: Conn, scope: Scope, model: str, dimension: int) -> None:
@@ -162,6 +159,7 @@ async def settle_chunks(
 ) -> SettledCounts:
     """Store the outcomes of claimed chunks. A chunk whose claim was lost or whose content changed is not touched."""
     await _register_vector_types(conn)
+    # `%(vectors)b`: a list is sent as text unless the statement asks for binary.
     return await fetch_one(
         conn,
         SettledCounts,
@@ -193,14 +191,20 @@ async def settle_chunks(
         project=scope.project_id,
         account_scope=scope.account_scope_id,
         model=model,
-        accounts=[c.account_id for c in chunks],
-        messages=[c.message_id for c in chunks],
-        indexes=[c.chunk_index for c in chunks],
         hashes=[c.content_hash for c in chunks],
-        claims=[c.claimed_at for c in chunks],
+        **_claim_params(chunks),
         vectors=[o.vector for o in outcomes],
         reasons=[o.reason for o in outcomes],
     )
+
+
+def _claim_params(chunks: Sequence[ClaimedChunk]) -> dict[str, Any]:
+    return {
+        "accounts": [c.account_id for c in chunks],
+        "messages": [c.message_id for c in chunks],
+        "indexes": [c.chunk_index for c in chunks],
+        "claims": [c.claimed_at for c in chunks],
+    }
 
 
 async def _register_vector_types(conn: Conn) -> None:
@@ -225,10 +229,7 @@ async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk
         FROM claimed o WHERE k.project_id = %(project)s
           AND (k.account_id, k.message_id, k.chunk_index) = (o.account_id, o.message_id, o.chunk_index)""",
         project=scope.project_id,
-        accounts=[c.account_id for c in chunks],
-        messages=[c.message_id for c in chunks],
-        indexes=[c.chunk_index for c in chunks],
-        claims=[c.claimed_at for c in chunks],
+        **_claim_params(chunks),
     )
 
 

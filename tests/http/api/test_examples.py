@@ -14,7 +14,7 @@ from tests.support.server import PASSWORD, Cast
 
 
 async def test_every_example_of_the_reference_succeeds(server: str, cast: Cast, db: Database, tmp_path: Path):
-    blocks = samples.of("docs/reference/api.md")
+    blocks = samples.runnable_samples("docs/reference/api.md")
     assert cast.member.project_id is not None
     desk = Desk(db, await scope.enter(db, system_actor(), cast.member.project_id))
     await desk.talk("My parcel is two weeks late now", "> Sorry! I will ask the courier today")

@@ -21,7 +21,7 @@ from proofdesk.jobs import runs
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.support import stories
-from tests.support.databases import empty
+from tests.support.databases import delete_all_rows
 from tests.support.jobs import start_run
 from tests.support.server import PLAIN, Cast, client_of, free_port
 
@@ -53,7 +53,7 @@ def served(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
             _await_health(url, process, folder / "log")
             assert len(list(folder.glob("proofdesk-metrics-*"))) == 1
             with psycopg.connect(database_url, autocommit=True) as conn:
-                empty(conn)  # the command made the owner's account, and tests make their own
+                delete_all_rows(conn)  # the command made the owner's account, and tests make their own
             yield url
         finally:
             process.send_signal(signal.SIGTERM)

@@ -45,7 +45,7 @@ async def test_what_cannot_be_undone_asks_first_and_a_toast_tells_when_it_is_don
     await dialog.wait_for(state="hidden")
     await opener.click()
     await dialog.get_by_role("button", name="Remove", exact=True).click()
-    await tab.get_by_role("status").filter(has_text="The member is gone").wait_for()
+    await tab.get_by_role("status").filter(has_text="Member removed").wait_for()
     assert await opener.count() == 0
 
 

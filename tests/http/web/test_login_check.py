@@ -27,13 +27,13 @@ async def test_a_browser_that_keeps_cookies_is_told_that_it_can_sign_in(anyone: 
 
 async def test_one_that_does_not_is_told_the_cause_and_what_to_do(anyone: httpx2.AsyncClient):
     told = await check(anyone)
-    assert "The session cookie does not arrive" in told
-    assert "<b>Fix:</b> Let the proxy pass Cookie and Set-Cookie unchanged" in told
+    assert "The session cookie is missing" in told
+    assert "<b>Fix:</b> Configure the proxy to pass Cookie and Set-Cookie unchanged" in told
 
 
 async def test_what_is_wrong_with_this_very_request_is_named(anyone: httpx2.AsyncClient, cast: Cast):
     await anyone.get("/login", headers=HTML)
-    assert "does not name the origin" in await check(anyone, origin="https://evil.example.org")
+    assert "CORS_ORIGIN does not contain" in await check(anyone, origin="https://evil.example.org")
     assert "This browser can sign in here" in await check(anyone, origin=ORIGIN)
     assert "is not trusted" in await check(anyone, **{"x-forwarded-proto": "https"})
     stale = await check(anyone, cookie="sid=nonsense; sid_probe=1")

@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support import stories
 from tests.support.browser import Visit
-from tests.support.pages import HTML, PART, done, post, shown
+from tests.support.pages import HTML, PART, submit_and_follow, submit_form, get_page
 from tests.support.server import Cast, Person
 
 CHAT = 4711
@@ -71,7 +71,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
 
     await expect(tab.get_by_role("heading", name="To Amina Okafor")).to_be_visible()
     await expect(tab.locator(".quoted blockquote")).to_contain_text("I would like a refund")
-    await expect(tab.locator(".light.warn")).to_contain_text("what can be sent is approved")
+    await expect(tab.locator(".light.warn")).to_contain_text("Only an approved message can be sent")
     await tab.get_by_role("button", name="Approve").click()
     await expect(tab.get_by_text("It can go out now")).to_be_visible()
     await expect(tab.locator(".light.good")).to_have_count(5)
@@ -91,7 +91,7 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
     at = await drafted(told.member, channel="telegram", recipient_ref=str(CHAT), payload={"text": "Hello"})
     await told.member.client.post(f"{at}/approve", json={})
     await tab.goto(at)
-    await tab.get_by_label("Why not any more").fill("Asked on the phone")
+    await tab.get_by_label("Reason for the opt-out").fill("Asked on the phone")
     await tab.get_by_role("button", name="Opt out").click()
     await expect(tab.get_by_role("status").filter(has_text="Policy changed.")).to_be_visible()
     await expect(tab.locator(".light.bad")).to_contain_text("has opted out")
@@ -110,20 +110,20 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
 async def test_a_message_offers_what_its_state_allows(told: Cast, owner_conn: psycopg.Connection):
     member = told.member
     at = await drafted(member)
-    assert buttons(await shown(member, at)) == {"approve", "cancel"}
-    assert buttons(await done(member, f"{at}/approve")) == {"send", "cancel"}
-    page = await post(member, f"{at}/send")
+    assert buttons(await get_page(member, at)) == {"approve", "cancel"}
+    assert buttons(await submit_and_follow(member, f"{at}/approve")) == {"send", "cancel"}
+    page = await submit_form(member, f"{at}/send")
     assert page.status_code == 502 and "SMTP_URL" in page.text and "not configured" in page.text
-    assert "Cancelled by member" in (cancelled := await done(member, f"{at}/cancel"))
+    assert "Cancelled by member" in (cancelled := await submit_and_follow(member, f"{at}/cancel"))
     assert buttons(cancelled) == {"redraft"}
-    assert (await post(member, f"{at}/cancel")).status_code == 409
-    assert buttons(await done(member, f"{at}/redraft")) == {"approve", "cancel"}
-    await done(member, f"{at}/approve")
+    assert (await submit_form(member, f"{at}/cancel")).status_code == 409
+    assert buttons(await submit_and_follow(member, f"{at}/redraft")) == {"approve", "cancel"}
+    await submit_and_follow(member, f"{at}/approve")
     owner_conn.execute("UPDATE outbound_messages SET status = 'sending', next_attempt_at = NULL")
     owner_conn.execute("UPDATE outbound_messages SET status = 'failed', last_error = 'delivery_unknown'")
-    failed = await shown(member, at)
-    assert buttons(failed) == {"retry", "redraft", "cancel"} and "it may arrive twice" in failed
-    assert buttons(await done(member, f"{at}/retry")) == {"send", "cancel"}
+    failed = await get_page(member, at)
+    assert buttons(failed) == {"retry", "redraft", "cancel"} and "The recipient may get it twice" in failed
+    assert buttons(await submit_and_follow(member, f"{at}/retry")) == {"send", "cancel"}
 
 
 async def test_strangers_find_nothing_and_change_nothing(told: Cast):
@@ -131,8 +131,8 @@ async def test_strangers_find_nothing_and_change_nothing(told: Cast):
     for path in (at, f"{at[:-1]}x"):
         assert (await told.stranger.client.get(path, headers=HTML)).status_code == 404
     for verb in ("approve", "send", "cancel", "retry", "redraft"):
-        assert (await post(told.stranger, f"{at}/{verb}")).status_code == 404, verb
-    assert "amina" not in await shown(told.stranger, "/outbound")
+        assert (await submit_form(told.stranger, f"{at}/{verb}")).status_code == 404, verb
+    assert "amina" not in await get_page(told.stranger, "/outbound")
     found = await told.stranger.client.get("/outbound/recipients?find=amina&channel=email", headers=PART)
     assert "Amina" not in found.text
     told.member.client.headers.pop("x-csrf-token")
@@ -144,22 +144,22 @@ async def test_messages_are_listed_by_state_channel_and_words(told: Cast):
     at = await drafted(member)
     await drafted(member, "two", recipient_ref="someone@example.org", payload={"text": "Other words"})
     await member.client.post(f"{at}/approve", json={})
-    page = await shown(member, "/outbound")
+    page = await get_page(member, "/outbound")
     assert "Amina Okafor" in page and "someone@example.org" in page and "1 to 2 of 2" in page
     assert re.search(r'status=approved"[^>]*>Approved<span class="count">1<', page)
-    approved = await shown(member, "/outbound?status=approved")
+    approved = await get_page(member, "/outbound?status=approved")
     assert "Amina Okafor" in approved and "someone@" not in approved
     part = await member.client.get("/outbound?q=Other", headers=PART)
     assert "<html" not in part.text and "someone@" in part.text and "Amina" not in part.text
-    assert "No matching messages." in await shown(member, "/outbound?channel=chatwoot")
-    overview = await shown(member, "/")
+    assert "No matching messages." in await get_page(member, "/outbound?channel=chatwoot")
+    overview = await get_page(member, "/")
     assert re.search(r'class="step draft"[^>]*><b>1</b>', overview)
     assert re.search(r'class="step approved"[^>]*><b>1</b>', overview)
 
 
 async def test_the_composer_works_without_scripts_and_tells_what_is_wrong_at_its_field(told: Cast):
     member = told.member
-    page = await shown(member, "/outbound?compose=1&to=amina@example.com")
+    page = await get_page(member, "/outbound?compose=1&to=amina@example.com")
     key = re.search(r'name="idempotency_key" value="([0-9a-f]{32})"', page)
     assert key and 'value="amina@example.com" checked' in page
     form = {"channel": "email", "to": "amina@example.com", "text": "Hello", "idempotency_key": key[1]}
@@ -168,18 +168,18 @@ async def test_the_composer_works_without_scripts_and_tells_what_is_wrong_at_its
         ({"text": " "}, "text-hint"),
         ({"channel": "pigeon"}, "channel-hint"),
         ({"scheduled_at": "soon"}, "scheduled_at-hint"),
-        ({"evidence_refs": "cwmsg:x:1:1"}, "It is left out."),
+        ({"evidence_refs": "cwmsg:x:1:1"}, "This reference was removed."),
     ):
-        answer = await post(member, "/outbound/draft", **(form | wrong))
+        answer = await submit_form(member, "/outbound/draft", **(form | wrong))
         assert answer.status_code == 400 and field in answer.text, field
         assert (key[1] in answer.text and "Hello" in answer.text) or wrong.get("text"), field
-    preview = await post(member, "/outbound/draft", **(form | {"preview": "1"}))
+    preview = await submit_form(member, "/outbound/draft", **(form | {"preview": "1"}))
     assert preview.status_code == 200 and '<p class="said" dir="auto">Hello</p>' in preview.text
     assert (await member.client.get("/outbound")).json()["total"] == 0
-    made = await post(member, "/outbound/draft", **form)
-    again = await post(member, "/outbound/draft", **form)
+    made = await submit_form(member, "/outbound/draft", **form)
+    again = await submit_form(member, "/outbound/draft", **form)
     assert made.status_code == 303 and made.headers["location"] == again.headers["location"]
-    other = await post(member, "/outbound/draft", **(form | {"text": "Changed"}))
+    other = await submit_form(member, "/outbound/draft", **(form | {"text": "Changed"}))
     assert other.status_code == 409 and "Open that message" in other.text and key[1] not in other.text
 
 
@@ -189,18 +189,18 @@ async def test_policies_are_listed_and_changed_and_shown_with_the_contact(told: 
     contact = f"cwc:{member.project_id}:{stories.ACCOUNT}:11"
     form = {"contact_global_id": contact, "channel": "email", "next": f"{at}?done=policy"}
     limits = {"frequency_cap": "7", "frequency_window_hours": "48", "stop_on_reply": "false"}
-    assert 'value="7"' in await done(member, "/outbound/opt-out", **form, **limits)
+    assert 'value="7"' in await submit_and_follow(member, "/outbound/opt-out", **form, **limits)
     for wrong, told_why in (
         ({"frequency_cap": "x"}, "frequency_cap"),
-        ({"opted_out": "true", "reason": " "}, "Say why"),
+        ({"opted_out": "true", "reason": " "}, "Enter a reason"),
     ):
-        answer = await post(member, "/outbound/opt-out", **form, **wrong)
+        answer = await submit_form(member, "/outbound/opt-out", **form, **wrong)
         assert answer.status_code == 400 and told_why in answer.text and 'role="alert"' in answer.text
-    assert "No matching policies." in await shown(member, "/outbound/policies?opted_out=true")
+    assert "No matching policies." in await get_page(member, "/outbound/policies?opted_out=true")
     out = {"opted_out": "true", "reason": "Asked for it"}
-    page = await done(member, "/outbound/opt-out", **(form | {"next": "https://elsewhere.example"}), **out)
+    page = await submit_and_follow(member, "/outbound/opt-out", **(form | {"next": "https://elsewhere.example"}), **out)
     assert "Outbound" not in page.split("<title>")[1].split("<")[0]
-    page = await shown(member, "/outbound/policies?opted_out=true")
+    page = await get_page(member, "/outbound/policies?opted_out=true")
     assert "Amina Okafor" in page and ">opted out<" in page and "0 of 7 in 48 h" in page
-    page = await shown(member, f"/contacts/{contact}")
+    page = await get_page(member, f"/contacts/{contact}")
     assert ">opted out<" in page and at in page and "0 of 7 in 48 h" in page

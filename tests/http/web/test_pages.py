@@ -182,7 +182,7 @@ async def test_an_error_leaves_somebody_signed_in_among_the_pages(cast: Cast, an
 
 async def test_what_stands_between_backticks_is_code_and_nothing_more(cast: Cast):
     page = (await cast.member.client.get("/runbooks/search-returns-no-results", headers=HTML)).text
-    assert "<code>/search</code> finds nothing" in page
+    assert "<code>/search</code> returns no results" in page
     assert "<code>proofdesk worker</code>" in (await cast.member.client.get("/jobs", headers=HTML)).text
     assert layout.format_code("<b>`<i>`") == "&lt;b&gt;<code>&lt;i&gt;</code>"
 
@@ -199,6 +199,7 @@ async def test_built_files_are_compressed_and_kept_forever(anyone: httpx2.AsyncC
     assert font.headers["content-type"] == "font/woff2"
     for nothing in ("../layout.py", "app.css", "manifest.json", "help"):
         assert (await anyone.get(f"/static/{nothing}")).status_code == 404
+
 
 async def test_pages_hold_no_script_or_style_of_their_own(told: Cast):
     for path in ("/search?q=refund&mode=text", "/search", "/docs", "/nowhere"):
@@ -224,7 +225,7 @@ async def test_jobs_are_asked_for_by_a_button(told: Cast):
     asked = await member.client.post("/jobs/chatwoot/sync", data=form, headers=PART)
     assert (asked.status_code, asked.headers["hx-trigger"]) == (
         204,
-        '{"toast": {"text": "Sync is under way.", "tone": "good"}}',
+        '{"toast": {"text": "Sync started.", "tone": "good"}}',
     )
     back = await member.client.post("/jobs/chatwoot/sync", data=form, headers={"referer": "http://x/search?q=a"})
     assert (back.status_code, back.headers["location"]) == (303, "/search?q=a")
@@ -240,12 +241,6 @@ async def test_the_thread_stands_beside_the_results_that_the_address_names(told:
     assert "Private note" not in (await told.stranger.client.get(address, headers=HTML)).text
     around = await told.member.client.get(f"/messages/cwmsg:{project}:7:10103/thread", headers=PART)
     assert around.text.count('id="cited"') == 1
-
-
-async def test_the_reference_names_every_operation(cast: Cast):
-    page = (await cast.member.client.get("/docs", headers=HTML)).text
-    paths = (await cast.member.client.get("/v1/openapi.json")).json()["paths"]
-    assert all(path.startswith("/v1/") and path in page for path in paths) and len(paths) > 15
 
 
 async def test_the_theme_is_drawn_as_it_was_chosen(anyone: httpx2.AsyncClient):

@@ -15,7 +15,7 @@ from proofdesk_simulators import chatwoot
 from proofdesk_simulators.serving import running
 from tests.support import stories
 from tests.support.browser import Visit
-from tests.support.pages import HTML, PART, done, post, shown
+from tests.support.pages import HTML, PART, submit_and_follow, submit_form, get_page
 from tests.support.server import Cast, Person, serving, sign_up
 
 
@@ -26,21 +26,21 @@ def sources_of(person: Person) -> str:
 
 async def test_sources_are_bound_and_let_go_by_forms(cast: Cast):
     here = sources_of(cast.member)
-    page = await done(cast.member, here, external_id="7:2")
+    page = await submit_and_follow(cast.member, here, external_id="7:2")
     source = re.search(r'name="source_id" value="([^"]+)"', page)
-    assert source and "The next sync reads it" in page
-    taken = await post(cast.stranger, sources_of(cast.stranger), external_id="7")
+    assert source and "The next sync imports it" in page
+    taken = await submit_form(cast.stranger, sources_of(cast.stranger), external_id="7")
     assert taken.status_code == 409 and "another project" in taken.text
-    gone = await post(cast.stranger, f"{sources_of(cast.stranger)}/unbind", source_id=source[1])
+    gone = await submit_form(cast.stranger, f"{sources_of(cast.stranger)}/unbind", source_id=source[1])
     assert gone.status_code == 404
     for path, fields in ((here, {"external_id": "8"}), (f"{here}/unbind", {"source_id": source[1]})):
-        assert (await post(cast.stranger, path, **fields)).status_code == 404
-    page = await done(cast.member, f"{here}/unbind", source_id=source[1])
+        assert (await submit_form(cast.stranger, path, **fields)).status_code == 404
+    page = await submit_and_follow(cast.member, f"{here}/unbind", source_id=source[1])
     assert "The import has stopped. What was imported stays" in page
     for wrong in ("7:", "x", ""):
-        refused = await post(cast.member, here, external_id=wrong)
+        refused = await submit_form(cast.member, here, external_id=wrong)
         assert refused.status_code == 400 and 'role="alert"' in refused.text
-    assert "sources" not in (await shown(cast.member)).lower()
+    assert "sources" not in (await get_page(cast.member)).lower()
 
 
 async def test_a_project_shows_what_it_holds_and_why_chatwoot_lists_nothing(
@@ -49,12 +49,12 @@ async def test_a_project_shows_what_it_holds_and_why_chatwoot_lists_nothing(
     member = cast.member
     assert member.project_id is not None
     stories.tell(owner_conn, member.project_id)
-    await post(member, sources_of(member), external_id=f"{stories.ACCOUNT}:2")
-    assert sources_of(member) in await shown(member, "/projects")
+    await submit_form(member, sources_of(member), external_id=f"{stories.ACCOUNT}:2")
+    assert sources_of(member) in await get_page(member, "/projects")
     part = (await member.client.get(sources_of(member), headers=PART)).text
     assert "<html" not in part and "Support mail" in part and re.search(r"Contacts</dt><dd>2<", part)
     assert "Chatwoot is not configured: set CHATWOOT_BASE_URL" in part and 'placeholder="1 or 1:5"' in part
-    assert "Support mail" in await shown(member, sources_of(member))
+    assert "Support mail" in await get_page(member, sources_of(member))
     for path in (sources_of(member), f"{sources_of(member)}?x=1"):
         assert (await cast.stranger.client.get(path, headers=PART)).status_code == 404
 
@@ -62,11 +62,11 @@ async def test_a_project_shows_what_it_holds_and_why_chatwoot_lists_nothing(
 async def test_a_project_is_put_away_by_whoever_keeps_it(cast: Cast):
     member, project = cast.member, cast.member.project_id
     await member.client.put(f"/projects/{project}/members/stranger", json={"role": "member"})
-    assert "Archive Project A" in await shown(member, sources_of(member))
-    assert "Archive Project A" not in await shown(cast.stranger, sources_of(member))
-    assert (await post(cast.stranger, f"/projects/{project}/archive")).status_code == 403
-    page = await done(member, f"/projects/{project}/archive")
-    assert "The project is archived" in page and "Project A" not in page
+    assert "Archive Project A" in await get_page(member, sources_of(member))
+    assert "Archive Project A" not in await get_page(cast.stranger, sources_of(member))
+    assert (await submit_form(cast.stranger, f"/projects/{project}/archive")).status_code == 403
+    page = await submit_and_follow(member, f"/projects/{project}/archive")
+    assert "Project archived" in page and "Project A" not in page
     assert (await member.client.get(sources_of(member), headers=HTML)).status_code == 404
 
 
@@ -95,8 +95,8 @@ async def test_inboxes_are_chosen_by_the_names_of_chatwoot_and_the_page_stays(ta
     assert len(offered) > 1 and offered[0].endswith(": all inboxes")
     name = offered[1].rpartition(": ")[2]
     await choice.select_option(label=offered[1])
-    await tab.get_by_role("button", name="Bind", exact=True).click()
-    await tab.get_by_role("status").filter(has_text="The next sync reads it").wait_for()
+    await tab.get_by_role("button", name="Bind source", exact=True).click()
+    await tab.get_by_role("status").filter(has_text="The next sync imports it").wait_for()
     listed = tab.get_by_role("list", name="Sources of Studio")
     assert name in await listed.inner_text()
     await tab.get_by_role("button", name=f"Unbind {name}").click()

@@ -9,7 +9,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from proofdesk.http.web import layout
-from proofdesk.runbooks import registry
+from proofdesk.runbooks import fixes, registry
 from tests.support import stories
 from tests.support.browser import Visit
 from tests.support.pages import HTML, PART
@@ -36,14 +36,19 @@ async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):
     page = (await cast.member.client.get(NOTHING_FOUND, headers=HTML)).text
     runbook = registry.get_runbook("search-returns-no-results")
-    assert layout.format_code(runbook.symptom) in page and layout.format_code(runbook.impact) in page and "Run checks" in page
+    assert (
+        layout.format_code(runbook.symptom) in page
+        and layout.format_code(runbook.impact) in page
+       
+    assert "Run checks" in page
+    )
     assert 'class="light' not in page and 'id="cause"' not in page
 
 
 async def test_the_cause_comes_first_then_the_fixes_then_the_checks(cast: Cast):
     part = await run(cast.member, "search-returns-no-results", PART)
     assert "<html" not in part
-    assert part.index('id="cause"') < part.index("What to do") < part.index("Checks")
+    assert part.index('id="cause"') < part.index("Fixes") < part.index("Checks")
     runbook = registry.get_runbook("search-returns-no-results")
     assert part.count('class="light ') == len(runbook.checks)
     assert re.search(r'class="notice bad" role="alert" id="cause">.+?<p>[^<]{10,}</p>', part, re.S)
@@ -59,7 +64,10 @@ async def test_a_fix_is_a_form_of_the_product_or_leads_there_or_is_told(told: Ca
     assert "<code>proofdesk worker</code>" in await run(told.member, "scheduler-worker-failing", PART)
     owner_conn.execute("UPDATE sessions SET active_project_id = NULL")
     nowhere = await run(told.member, "search-returns-no-results", PART)
-    assert 'href="/projects" aria-label="Open page: Choose a project' in nowhere and 'action="/projects' not in nowhere
+    assert (
+        f'href="/projects" aria-label="Open page: {fixes.SELECT_PROJECT.label}' in nowhere
+        and 'action="/projects' not in nowhere
+    )
 
 
 async def test_no_button_leads_to_a_page_route_that_there_is_not(told: Cast):

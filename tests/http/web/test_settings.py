@@ -11,23 +11,23 @@ from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from tests.support.audit_events import list_actions, tamper_with_events
-from tests.support.pages import PART, done, post, shown
+from tests.support.pages import PART, submit_and_follow, submit_form, get_page
 from tests.support.server import PASSWORD, Cast
 
 
 async def test_the_owner_looks_after_users(cast: Cast, db: Database, anyone: httpx2.AsyncClient):
     owner = cast.owner
-    assert "User created." in await done(owner, "/settings/users", username="Nadia", password="long enough pw")
-    assert "ended" in await done(owner, "/settings/users/password", username="nadia", password="another long one")
+    assert "User created." in await submit_and_follow(owner, "/settings/users", username="Nadia", password="long enough pw")
+    assert "ended" in await submit_and_follow(owner, "/settings/users/password", username="nadia", password="another long one")
     signed = {"username": "nadia", "password": "another long one"}
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
-    assert "sessions of the account have ended" in await done(owner, "/settings/users/end-sessions", username="nadia")
+    assert "sessions of the user have ended" in await submit_and_follow(owner, "/settings/users/end-sessions", username="nadia")
     assert (await anyone.get("/auth/me")).json()["authenticated"] is False
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
-    assert ">disabled<" in await done(owner, "/settings/users/disable", username="nadia")
+    assert ">disabled<" in await submit_and_follow(owner, "/settings/users/disable", username="nadia")
     assert (await anyone.get("/auth/me")).json()["authenticated"] is False
     assert (await anyone.post("/auth/login", json=signed)).status_code == 401
-    assert ">disabled<" not in await done(owner, "/settings/users/enable", username="nadia")
+    assert ">disabled<" not in await submit_and_follow(owner, "/settings/users/enable", username="nadia")
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
 
 
@@ -40,33 +40,33 @@ async def test_what_is_wrong_is_said_on_the_page(cast: Cast):
         ("users/disable", {"username": "<b>"}, 404, "&lt;b&gt;"),
         ("users/password", {"username": "member", "password": "short"}, 400, "8 to 128"),
     ):
-        answer = await post(cast.owner, f"/settings/{path}", **fields)
+        answer = await submit_form(cast.owner, f"/settings/{path}", **fields)
         assert answer.status_code == status and 'role="alert"' in answer.text and told in answer.text, path
 
 
 async def test_others_neither_see_users_nor_change_them(cast: Cast):
-    page = await shown(cast.member)
+    page = await get_page(cast.member)
     assert "Create user" not in page and "Telegram" not in page and "stranger" not in page
     for path in ("users", "users/password", "users/disable", "users/enable", "users/end-sessions"):
-        answer = await post(cast.member, f"/settings/{path}", username="stranger", password="long enough pw")
+        answer = await submit_form(cast.member, f"/settings/{path}", username="stranger", password="long enough pw")
         assert answer.status_code == 403, path
 
 
 async def test_everybody_changes_his_own_password(cast: Cast, db: Database, anyone: httpx2.AsyncClient):
     elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
-    wrong = await post(cast.member, "/settings/password", current="not it", new="a brand new one")
+    wrong = await submit_form(cast.member, "/settings/password", current="not it", new="a brand new one")
     assert wrong.status_code == 400 and "current password is wrong" in wrong.text
-    assert "is changed" in await done(cast.member, "/settings/password", current=PASSWORD, new="a brand new one")
+    assert "Password changed" in await submit_and_follow(cast.member, "/settings/password", current=PASSWORD, new="a brand new one")
     assert await sessions.load_session(db, elsewhere.token) is None
     assert (await anyone.post("/auth/login", json={"username": "member", "password": PASSWORD})).status_code == 401
-    guesses = [await post(cast.member, "/settings/password", current="guess", new="a brand new one") for _ in range(3)]
+    guesses = [await submit_form(cast.member, "/settings/password", current="guess", new="a brand new one") for _ in range(3)]
     assert guesses[-1].status_code == 429
 
 
 async def test_other_sessions_are_ended(cast: Cast, db: Database, owner_conn: psycopg.Connection):
     elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
-    assert "End other sessions" in await shown(cast.member)
-    assert "End other sessions" not in await done(cast.member, "/settings/sessions/end")
+    assert "End other sessions" in await get_page(cast.member)
+    assert "End other sessions" not in await submit_and_follow(cast.member, "/settings/sessions/end")
     assert await sessions.load_session(db, elsewhere.token) is None
     assert list_actions(owner_conn, "auth.") == ["auth.login", "auth.sessions_ended"]
 
@@ -83,17 +83,17 @@ async def test_a_password_that_the_environment_sets_is_not_changed_here(db: Data
 
 
 async def test_the_project_is_looked_after_by_forms(cast: Cast):
-    page = await done(cast.member, "/settings/members", username="stranger")
+    page = await submit_and_follow(cast.member, "/settings/members", username="stranger")
     assert "Remove stranger?" in page
-    assert (await post(cast.member, "/settings/members", username="nobody-here")).status_code == 404
+    assert (await submit_form(cast.member, "/settings/members", username="nobody-here")).status_code == 404
     await cast.stranger.client.post(f"/projects/{cast.member.project_id}/select")
-    page = await shown(cast.stranger)
-    assert "Who may enter Project A" in page and "Add member" not in page and "Rename" not in page
+    page = await get_page(cast.stranger)
+    assert "Members of Project A" in page and "Add member" not in page and "Rename" not in page
     for path in ("members", "members/remove", "project/rename"):
-        refused = await post(cast.stranger, f"/settings/{path}", username="member", name="Mine now")
+        refused = await submit_form(cast.stranger, f"/settings/{path}", username="member", name="Mine now")
         assert refused.status_code == 403, path
-    await done(cast.member, "/settings/members/remove", username="stranger")
-    assert "Who may enter Atelier" in await done(cast.member, "/settings/project/rename", name="Atelier")
+    await submit_and_follow(cast.member, "/settings/members/remove", username="stranger")
+    assert "Who may enter Atelier" in await submit_and_follow(cast.member, "/settings/project/rename", name="Atelier")
 
 
 async def test_forms_need_the_token_of_the_session(cast: Cast):
@@ -106,35 +106,35 @@ async def test_forms_need_the_token_of_the_session(cast: Cast):
 async def test_the_trail_is_shown_filtered_and_in_pages(cast: Cast):
     for number in range(55):
         await cast.member.client.patch(f"/projects/{cast.member.project_id}", json={"name": f"Name <{number}>"})
-    page = await shown(cast.member, "/audit")
+    page = await get_page(cast.member, "/audit")
     assert page.count('class="event"') == 50 and "57 events" in page and "Name &lt;54&gt;" in page
     older = re.search(r'href="([^"]+)" rel="next"', page)
     assert older and "Name &lt;" in page
-    second = await shown(cast.member, older[1].replace("&amp;", "&"))
+    second = await get_page(cast.member, older[1].replace("&amp;", "&"))
     assert second.count('class="event"') == 7 and 'rel="prev"' in second and 'rel="next"' not in second
-    created = await shown(cast.member, "/audit?action=project.created&entity_type=project")
+    created = await get_page(cast.member, "/audit?action=project.created&entity_type=project")
     assert created.count('class="event"') == 1 and 'aria-current="true">project.created</a>' in created
-    assert "No matching events." in await shown(cast.member, "/audit?action=outbound.*")
-    assert (await shown(cast.member, "/audit?page=nonsense")).count('class="event"') == 50
+    assert "No matching events." in await get_page(cast.member, "/audit?action=outbound.*")
+    assert (await get_page(cast.member, "/audit?page=nonsense")).count('class="event"') == 50
 
 
 async def test_the_chain_is_verified_on_demand(cast: Cast, owner_conn: psycopg.Connection):
     part = await cast.member.client.get("/audit/verify", headers=PART)
     assert "2 events, chain intact" in part.text and "<html" not in part.text and "Accounts" not in part.text
     await cast.owner.client.post(f"/projects/{cast.member.project_id}/select")
-    assert "Accounts and sign-ins: 0 events, chain intact" in await shown(cast.owner, "/audit/verify")
+    assert "Accounts and sign-ins: 0 events, chain intact" in await get_page(cast.owner, "/audit/verify")
     tamper_with_events(owner_conn, "UPDATE audit_events SET status = 'x' WHERE action = 'project.created'")
-    assert "the chain is broken. Event" in await shown(cast.owner, "/audit/verify")
+    assert "the chain is broken. Event" in await get_page(cast.owner, "/audit/verify")
 
 
 async def test_without_a_project_there_is_still_a_page(cast: Cast):
-    assert "Choose a project" in await shown(cast.owner, "/audit")
-    page = await shown(cast.owner)
+    assert "Choose a project" in await get_page(cast.owner, "/audit")
+    page = await get_page(cast.owner)
     assert "Create user" in page and "What " not in page
 
 
 async def test_pages_lead_to_each_other(cast: Cast):
-    page = await shown(cast.member, "/audit")
+    page = await get_page(cast.member, "/audit")
     assert re.search(r'<a href="/audit" aria-current="page"[^>]*>.*Audit</a>', page)
     assert page.count('aria-current="page"') == 1
     for path in ("/search", "/projects", "/settings"):
@@ -143,5 +143,5 @@ async def test_pages_lead_to_each_other(cast: Cast):
 
 async def test_these_pages_hold_no_script_or_style_of_their_own(cast: Cast):
     for path in ("/settings", "/audit", "/audit/verify"):
-        page = await shown(cast.member, path)
+        page = await get_page(cast.member, path)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?! src=\"/static/)", page), path
