@@ -31,7 +31,7 @@ def test_every_sample_is_run_or_says_why_not():
 @pytest.mark.parametrize(("page", "test"), RUN_BY.items())
 def test_the_test_that_runs_the_samples_of_a_page_takes_them_from_there(page: str, test: str):
     assert samples.runnable_samples(page) != []
-    assert f'samples.of("{page}")' in (samples.ROOT / test).read_text("utf-8")
+    assert f'samples.runnable_samples("{page}")' in (samples.ROOT / test).read_text("utf-8")
 
 
 def test_a_test_that_a_reason_names_is_there():

@@ -125,7 +125,7 @@ class Recipients:
         await self._at_once(self._allow(resources, person) for person in allowing)
 
     async def approve(self, resources: Resources, db: psycopg.Connection) -> None:
-        """Approve all messages: some by the functions that people use, the others by two statements with the same triggers."""
+        """Approve all messages: some by the functions that people use, the others by two SQL statements."""
         to = [(f"Message {number}", self._chance.choice(self.people)) for number in range(self.messages)]
         await self._at_once(self._draft(resources, key, person) for key, person in to[::BY_VERBS])
         wanted = [
@@ -154,7 +154,7 @@ class Recipients:
 
     def faults_count(self) -> list[tuple[str, str, int]]:
         """Return service, kind and number of the faults that occurred."""
-        return [(service, fault.kind, fault.faults_count) for service, fault in self._faults]
+        return [(service, fault.kind, fault.struck) for service, fault in self._faults]
 
     async def change_consent(self, resources: Resources) -> None:
         """Let one contact opt out, mark one as having replied, and let two write into Chatwoot, one of them STOP."""

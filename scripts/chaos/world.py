@@ -130,7 +130,7 @@ class World:
         """Return service, kind and number of the faults that occurred."""
         faults = getattr(self, "_faults", [])
         services = ["Chatwoot"] * (len(faults) // 2) + ["OpenAI"] * (len(faults) // 2)
-        return [(service, fault.kind, fault.faults_count) for service, fault in zip(services, faults, strict=True)]
+        return [(service, fault.kind, fault.struck) for service, fault in zip(services, faults, strict=True)]
 
     def write_messages(self, share: float) -> None:
         """Write some of the remaining messages."""

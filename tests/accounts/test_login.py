@@ -10,7 +10,7 @@ from proofdesk.audit.events import Actor
 from proofdesk.database.pool import Database
 from proofdesk.jobs import new_projects
 from proofdesk.settings import Settings
-from tests.support.server import ORIGIN, PASSWORD, client_of, sign_up
+from tests.support.server import ORIGIN, PASSWORD, create_person, open_client
 
 RIGHT = {"username": "amina", "password": "a long enough password"}
 WRONG = {"username": "amina", "password": "something else"}
@@ -48,7 +48,7 @@ async def test_session_works_in_every_process(anyone: httpx2.AsyncClient, db: Da
     await _account(db)
     await _login(anyone)
     for _ in range(8):
-        async with client_of(str(anyone.base_url), cookies=anyone.cookies) as another:
+        async with open_client(str(anyone.base_url), cookies=anyone.cookies) as another:
             assert (await another.get("/auth/me")).json()["authenticated"]
 
 
@@ -170,7 +170,7 @@ async def test_stored_sessions_and_passwords_cannot_be_used(
 async def test_disabled_account_loses_its_sessions(
     server: str, anyone: httpx2.AsyncClient, db: Database, owner_conn: psycopg.Connection
 ):
-    leaver = sign_up(server, owner_conn, "leaver")
+    leaver = create_person(server, owner_conn, "leaver")
     async with leaver.client as client:
         owner_conn.execute("UPDATE app_users SET disabled_at = now()")
         assert (await client.get("/projects")).status_code == 401

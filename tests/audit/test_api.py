@@ -20,7 +20,7 @@ from tests.support.server import Cast, Person
 async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     """The project of the member has an event that cites a message, and every user has signed in once."""
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     inside = await scope.enter(db, system_actor("req-5"), cast.member.project_id)
     refs = [{"source": "cw_messages", "ref": ids.message(inside.project_id, 7, 10103), "meta": {"page": 1}}]
     async with db.scoped(inside) as conn:

@@ -125,7 +125,7 @@ async def test_lost_run_is_recorded_before_the_next(db: Database, project: Scope
 async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(
     db: Database, project: Scope, owner_conn: psycopg.Connection
 ):
-    stories.tell(owner_conn, project.project_id)
+    stories.insert_conversations(owner_conn, project.project_id)
     await stories.make_searchable(db, project.project_id)
     await vectors.retry_failed(db, project)
     assert list_actions(owner_conn, "embeddings.") == []

@@ -15,7 +15,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import build, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, stored_content
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))
 # A third of the corpus costs a third of the time. The limit is lower in return: 200 MB for all of it, and a leak of

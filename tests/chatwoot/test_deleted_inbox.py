@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, stored_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000

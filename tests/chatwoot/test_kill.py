@@ -10,7 +10,7 @@ import pytest
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
-from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, create_conversations, stored_content
 from tests.support.terminal import StartedCommand, Terminal
 
 KILLS = 20

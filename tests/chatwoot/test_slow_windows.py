@@ -9,7 +9,7 @@ from proofdesk.core.progress import ignore_progress
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, create_conversations, stored_content
 
 OPTIONS = sync.SyncOptions(default_account_id=1)
 FAST = 600_000

@@ -13,7 +13,7 @@ from proofdesk.database.pool import Database
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import create_conversations, stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, create_conversations, stored_content
 from tests.support.projects import new_project
 
 OPTIONS = sync.SyncOptions(default_account_id=1)

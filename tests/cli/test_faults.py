@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.people import Person, user
+from tests.support.people import SystemUser, user
 from tests.support.terminal import Terminal
 
 SECRET = "Tr1ck-y-pass"
@@ -59,7 +59,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ada(folder: Path) -> Iterator[Person]:
+def ada(folder: Path) -> Iterator[SystemUser]:
     """A user who is not root."""
     with user("pd-eve-", folder) as person:
         yield person
@@ -178,7 +178,7 @@ def test_an_argument_in_another_encoding_is_reported(terminal: Terminal, folder:
 
 
 @pytest.mark.long
-def test_missing_permissions_are_reported(ada: Person, folder: Path, database_url: str):
+def test_missing_permissions_are_reported(ada: SystemUser, folder: Path, database_url: str):
     place = {"DATABASE_URL": database_url}
     closed = folder / "sub"
     closed.chmod(0o555)

@@ -13,7 +13,7 @@ import pytest
 
 from proofdesk.database import embedded, home, postgres_server
 from proofdesk.database.home import SYSTEM_USER, HomeUnavailable
-from tests.support.people import Person, interpreter, root, user
+from tests.support.people import SystemUser, interpreter, root, user
 
 LIST = ("project", "list")
 
@@ -28,14 +28,14 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def ada(folder: Path) -> Iterator[Person]:
+def ada(folder: Path) -> Iterator[SystemUser]:
     """A second user."""
     with user("pd-ada-", folder) as person:
         yield person
 
 
 @pytest.fixture
-def ben(folder: Path) -> Iterator[Person]:
+def ben(folder: Path) -> Iterator[SystemUser]:
     """A third user."""
     with user("pd-ben-", folder) as person:
         yield person
@@ -55,7 +55,7 @@ def told(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 @pytest.mark.long
-def test_root_does_not_touch_the_home_of_a_user(ada: Person, folder: Path):
+def test_root_does_not_touch_the_home_of_a_user(ada: SystemUser, folder: Path):
     place = {"PROOFDESK_HOME": str(ada.home / "desk")}
     first = ada.run(*LIST, environment=place)
     assert first.returncode == 0, first.stderr
@@ -72,14 +72,14 @@ def test_root_does_not_touch_the_home_of_a_user(ada: Person, folder: Path):
 
 
 @pytest.mark.parametrize("command", [LIST, ("demo", "--once"), ("backup", "/dev/null/x"), ("serve",)], ids=" ".join)
-def test_root_creates_no_home_in_the_folder_of_a_user(ada: Person, folder: Path, command: tuple[str, ...]):
+def test_root_creates_no_home_in_the_folder_of_a_user(ada: SystemUser, folder: Path, command: tuple[str, ...]):
     place = {"PROOFDESK_HOME": str(ada.home / ".local" / "share" / "proofdesk"), "PORT": "0"}
     before = owners(ada.home)
     told(root(folder).run(*command, environment=place))
     assert owners(ada.home) == before
 
 
-def test_error_names_the_owner_of_the_home(ada: Person, ben: Person, folder: Path):
+def test_error_names_the_owner_of_the_home(ada: SystemUser, ben: SystemUser, folder: Path):
     roots, bens = folder / "of-root", folder / "of-ben"
     for path, uid, data_uid in ((roots, 0, pwd.getpwnam("nobody").pw_uid), (bens, ben.uid, ben.uid)):
         (path / "postgres").mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_error_names_the_owner_of_the_home(ada: Person, ben: Person, folder: Pat
     assert "belongs to root" in told(ada.run(*LIST, environment={"PROOFDESK_HOME": str(roots)}))
 
 
-def test_error_tells_a_locked_out_user_what_to_run(ada: Person):
+def test_error_tells_a_locked_out_user_what_to_run(ada: SystemUser):
     data = ada.home / "desk" / "postgres"
     data.mkdir(parents=True)
     os.chown(data.parent, ada.uid, ada.gid)
@@ -102,12 +102,12 @@ def test_error_tells_a_locked_out_user_what_to_run(ada: Person):
     assert f"`sudo chown -R {ada.name}: {data.parent}`" in line
 
 
-def test_read_only_home_is_reported(ada: Person):
+def test_read_only_home_is_reported(ada: SystemUser):
     ada.home.chmod(0o555)
     assert "cannot be written" in told(ada.run(*LIST, environment={"PROOFDESK_HOME": str(ada.home / "desk")}))
 
 
-def test_root_opens_no_folder_of_a_user_to_others(ada: Person):
+def test_root_opens_no_folder_of_a_user_to_others(ada: SystemUser):
     ada.home.chmod(0o700)
     system = home.server_user()
     with pytest.raises(HomeUnavailable, match=f"cannot enter {ada.home}"):

@@ -20,7 +20,7 @@ from tests.support.projects import new_project
 @pytest.fixture
 async def told(db: Database, project: Scope, owner_conn: psycopg.Connection) -> Scope:
     """The project has conversations with chunks."""
-    stories.tell(owner_conn, project.project_id)
+    stories.insert_conversations(owner_conn, project.project_id)
     await stories.make_searchable(db, project.project_id)
     return project
 
@@ -70,7 +70,7 @@ async def test_unknown_reference_is_refused_without_side_effects(
     db: Database, told: Scope, owner_conn: psycopg.Connection
 ):
     other = await new_project(db, "Other")
-    stories.tell(owner_conn, other.project_id)
+    stories.insert_conversations(owner_conn, other.project_id)
     chunk = {"source": "rag_chunks", "ref": message(told)["ref"] + "#99"}
     without = {"source": "rag_chunks", "ref": message(told)["ref"]}
     for wrong in (message(told, 999), message(other), chunk, without, chunk | {"source": "cw_messages"}):

@@ -17,7 +17,7 @@ from proofdesk.jobs.resources import Resources
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 from proofdesk_simulators import chatwoot, openai
-from tests.support.chatwoot import stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, stored_content
 from tests.support.server import Cast
 
 SYNC, EMBED = "chatwoot_sync", "embeddings_run"

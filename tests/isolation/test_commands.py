@@ -12,7 +12,7 @@ import psycopg
 import typer
 
 from proofdesk.cli import app, load
-from tests.support.worlds import World, content
+from tests.support.worlds import World, project_hashes
 
 # Commands that are not tested, and why.
 MACHINE = {
@@ -56,7 +56,7 @@ async def test_command_shows_and_changes_one_project_only(
 ):
     # A command would wait for an active run.
     owner_conn.execute("UPDATE worker_runs SET status = 'failed' WHERE project_id = %s", [ours.project_id])
-    before = content(owner_conn, theirs)
+    before = project_hashes(owner_conn, theirs)
     draft, contact = str(theirs.outbound["draft"]), f"cwc:{theirs.project_id}:7:11"
     tries = _tries(str(ours.project_id), theirs.member, theirs.source, tmp_path, draft, contact)
     calls = [(name, [*name.split(), *arguments]) for name, (arguments, _) in tries.items()]
@@ -67,7 +67,7 @@ async def test_command_shows_and_changes_one_project_only(
         assert "Traceback" not in output
         expected = tries[name][1]
         assert expected != NOT_THERE or status == 1, f"{name} found what is of another project: {output}"
-        assert content(owner_conn, theirs) == before, f"{name} changed another project"
+        assert project_hashes(owner_conn, theirs) == before, f"{name} changed another project"
 
 
 def _tries(

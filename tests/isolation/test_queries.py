@@ -29,7 +29,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.runbooks import queries as runbook_queries
 from proofdesk.search import queries as search_queries
 from tests.support import query_arguments
-from tests.support.near import store_nearest, fetch_nearest
+from tests.support.near import fetch_nearest, store_nearest
 from tests.support.query_arguments import Query
 from tests.support.worlds import TABLES, World
 
@@ -181,7 +181,8 @@ class Watch:
                 async with self.conn.transaction():
                     if row_security:
                         await self.conn.execute("SET LOCAL ROLE proofdesk_app")
-                    await store_nearest(self.conn, [(query_arguments.ACCOUNT, number, 0.1) for number in (101, 102, 999)])
+                    nearest = [(query_arguments.ACCOUNT, number, 0.1) for number in (101, 102, 999)]
+                    await store_nearest(self.conn, nearest)
                     result = await query(self.conn, scope, **arguments)
                     rows = await result.fetchall() if isinstance(result, AsyncCursor) else result
                     result = _plain((rows, await fetch_nearest(self.conn)))

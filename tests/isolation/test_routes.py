@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from proofdesk.http.app import JSON_ROUTERS
 from proofdesk.http.web import routers
-from tests.support.server import PASSWORD, Person, sign_up
-from tests.support.worlds import ONLY_THERE, World, content
+from tests.support.server import PASSWORD, Person, create_person
+from tests.support.worlds import ONLY_THERE, World, project_hashes
 
 # Values for every field of every route: an id of the target project, or a harmless value.
 FIELDS: dict[str, Callable[[World], Any]] = {
@@ -140,7 +140,7 @@ CALLS = list(_calls())
 @pytest.fixture
 async def ari(server: str, owner_conn: psycopg.Connection, ours: World, theirs: World) -> AsyncIterator[Person]:
     """The creator of our project, who is not a member of theirs."""
-    person = sign_up(server, owner_conn, "ari")
+    person = create_person(server, owner_conn, "ari")
     person.project_id = ours.project_id
     yield person
     await person.client.aclose()
@@ -155,7 +155,7 @@ def test_every_field_of_every_route_can_be_filled():
 async def test_routes_ignore_ids_of_another_project(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
-    before = content(owner_conn, theirs)
+    before = project_hashes(owner_conn, theirs)
     for call in CALLS:
         _restore(owner_conn, ari)
         answer, text = await _send(ari, call, theirs)
@@ -163,13 +163,13 @@ async def test_routes_ignore_ids_of_another_project(
         assert answer.status_code < 500, call
         if call.in_path:
             assert answer.status_code == 404, f"{call} says {answer.status_code} for ids of another project"
-        assert content(owner_conn, theirs) == before, f"{call} changed another project"
+        assert project_hashes(owner_conn, theirs) == before, f"{call} changed another project"
 
 
 async def test_ids_of_another_project_are_not_found_in_the_own(
     ari: Person, owner_conn: psycopg.Connection, ours: World, theirs: World
 ):
-    before = content(owner_conn, theirs)
+    before = project_hashes(owner_conn, theirs)
     nested = [c for c in CALLS if "project_id" in c.in_path and len(c.in_path) > 1]
     assert nested
     for call in nested:
@@ -177,7 +177,7 @@ async def test_ids_of_another_project_are_not_found_in_the_own(
         answer, _ = await _send(ari, call, theirs, project_id=str(ours.project_id))
         # Accounts belong to the installation: the owner of a project can add any of them.
         assert answer.status_code == (200 if call.method == "PUT" else 404), call
-        assert content(owner_conn, theirs) == before, f"{call} changed another project"
+        assert project_hashes(owner_conn, theirs) == before, f"{call} changed another project"
 
 
 async def test_numbers_of_another_project_are_not_found(

@@ -20,7 +20,7 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk_simulators.chatwoot import ChatwootSimulator
-from tests.support.chatwoot import stored_content, chatwoot_content
+from tests.support.chatwoot import chatwoot_content, stored_content
 from tests.support.projects import new_project
 
 STOPS_WITHIN = 20

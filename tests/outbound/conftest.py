@@ -16,7 +16,7 @@ __all__ = ["chatwoot", "synced"]
 @pytest.fixture
 async def desk(db: Database, project: Scope, owner_conn: psycopg.Connection) -> OutboundDesk:
     """A project with two contacts, Amina (11) and Luis (12), and an e-mail channel that accepts everything."""
-    stories.tell(owner_conn, project.project_id)
+    stories.insert_conversations(owner_conn, project.project_id)
     return OutboundDesk(db, project, owner_conn)
 
 

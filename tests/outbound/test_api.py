@@ -95,7 +95,7 @@ async def test_each_gate_has_its_error_code(cast: Cast, chats: TelegramSimulator
     blocked = await draft_and_approve(cast.member, "1")
     assert await error_code(cast.member, f"/outbound/{blocked['id']}/send") == (409, "outbound_blocked_opt_out")
     assert await error_code(cast.member, f"/outbound/{blocked['id']}/redraft") == (409, "outbound_invalid_state")
-    policy = await allow(opted_out=False, reason="He asked for it", frequency_cap=1)
+    policy = await allow(opted_out=False, reason="They asked for it", frequency_cap=1)
     assert (policy["opted_out"], policy["frequency_cap"], policy["stop_on_reply"]) == (False, 1, True)
     again = await client.post(f"/outbound/{blocked['id']}/redraft")
     assert again.json()["outbound"]["status"] == "draft"
@@ -185,7 +185,7 @@ async def test_messages_of_another_project_are_not_found(cast: Cast):
 async def test_contact_id_is_a_recipient_and_can_be_opted_out(cast: Cast, owner_conn: psycopg.Connection):
     project = cast.member.project_id
     assert project is not None
-    stories.tell(owner_conn, project)
+    stories.insert_conversations(owner_conn, project)
     contact = f"cwc:{project}:{stories.ACCOUNT}:11"
     conversation = f"cw:{project}:{stories.ACCOUNT}:101"
     body = {"contact_global_id": contact, "channel": "chatwoot", "opted_out": True}

@@ -1,4 +1,4 @@
-"""Which channels an installation can use, and what its settings have to say for that."""
+"""The channels that settings configure, and what they validate."""
 
 from uuid import uuid4
 
@@ -16,8 +16,8 @@ from proofdesk.settings import Settings
 
 async def test_configured_channels_are_built(database_url: str, db: Database):
     bare = Settings(database_url=SecretStr(database_url))
-    async with resources.open_resources(bare) as resources_:
-        assert resources_.outbound == {}
+    async with resources.open_resources(bare) as opened:
+        assert opened.outbound == {}
     mail = bare.model_copy(update={"smtp_url": SecretStr("smtp://mail.example.com"), "smtp_from": "a@b.example"})
     full = mail.model_copy(
         update={
@@ -26,8 +26,8 @@ async def test_configured_channels_are_built(database_url: str, db: Database):
             "chatwoot_api_token": SecretStr("x"),
         }
     )
-    async with resources.open_resources(full) as resources_:
-        assert set(resources_.outbound) == set(registry.CHANNELS) == set(registry.REQUIRED_SETTINGS)
+    async with resources.open_resources(full) as opened:
+        assert set(opened.outbound) == set(registry.CHANNELS) == set(registry.REQUIRED_SETTINGS)
 
 
 def test_messages_are_validated_without_configuration():

@@ -1,4 +1,4 @@
-"""The small second part of `make chaos`: workers are killed while providers fail, and nothing leaves twice."""
+"""A small run of `make chaos`: workers are killed while channels fail, and nothing is sent twice."""
 
 import os
 import subprocess
@@ -17,7 +17,9 @@ def test_killed_workers_send_nothing_twice_and_nothing_blocked(tidy_url: str):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     options = [f"--{name}={value}" for name, value in SMALL.items()]
     command = [sys.executable, "scripts/chaos/sending.py", *options, "--hasty", "--database", tidy_url]
-    process = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    process = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
     assert process.returncode == 0, process.stdout + process.stderr
     lines = [line.rsplit(maxsplit=1) for line in process.stdout.splitlines() if line.strip()]
     numbers = {label.strip(): number for label, number in lines if number.isdecimal()}

@@ -1,4 +1,4 @@
-"""Messages into conversations of a simulated Chatwoot, and how a lost answer is settled truly."""
+"""Messages in conversations of a simulated Chatwoot, and lookups after a lost answer."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -50,19 +50,19 @@ def channel(client: ChatwootClient) -> ChatwootChannel:
 
 
 def to_conversation(number: int, text: str = "It is ready.", project_id: UUID = PROJECT) -> ChannelMessage:
-    """A message that was checked as a draft is."""
+    """Return a validated message to a conversation."""
     recipient, payload = ChatwootChannel.check(ids.conversation(PROJECT, 1, number), {"text": text})
     return ChannelMessage(uuid4(), project_id, recipient, payload)
 
 
 def to_contact(number: int) -> ChannelMessage:
-    """A message to whichever conversation of a contact can be answered."""
+    """Return a message to a contact."""
     recipient, payload = ChatwootChannel.check(f"cwc:{PROJECT}:1:{number}", {"text": "It is ready."})
     return ChannelMessage(uuid4(), PROJECT, recipient, payload)
 
 
 def outgoing(conversation: Conversation) -> list[str | None]:
-    """What agents wrote there."""
+    """Return the outgoing messages of a conversation."""
     return [m.content for m in conversation.messages if m.message_type == 1]
 
 
@@ -117,7 +117,7 @@ async def test_conversation_is_read_back_to_the_attempt(
     assert receipt is not None and receipt.provider_message_id == str(mine.id)
     pages = len(simulator.journal.entries)
     absent = replace(to_conversation(conversation.id), attempted_at=attempted + timedelta(seconds=1290))
-    with pytest.raises(SendFailed, match="still be storing"):  # its attempt lies in the future
+    with pytest.raises(SendFailed, match="still be storing"):  # its attempt is in the future
         await channel.find(absent)
     assert len(simulator.journal.entries) - pages == 1
 
@@ -132,7 +132,7 @@ async def test_person_decides_where_a_key_may_be_lost(
     if how == "deleted":
         simulator.delete_message(mine.id)
     else:
-        mine.content_attributes = None  # as Chatwoot's own "retry" leaves it
+        mine.content_attributes = None  # as after Chatwoot's own "retry"
     attempted = datetime.now(UTC)
     with pytest.raises(LookupUnsupported):
         await channel.find(replace(message, attempted_at=attempted))
@@ -223,7 +223,7 @@ async def test_contact_is_answered_in_the_latest_open_conversation(
     message = to_contact(contact_id)
     receipt = await channel.send(message)
     assert outgoing(conversation) == ["It is ready."] and not outgoing(older) and not outgoing(closed)
-    # Somebody writes elsewhere before the lost answer is looked into: it is found all the same.
+    # A later message in another conversation does not hide the one that is looked up.
     simulator.append_message(older.id, "newer now", at=now + 120)
     assert await channel.find(message) == receipt
     with pytest.raises(SendFailed, match="no longer has a conversation") as failed:

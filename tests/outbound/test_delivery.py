@@ -1,4 +1,4 @@
-"""From approval to delivery: claimed, called with nothing held, settled truly."""
+"""Delivery: claims, calls without a held connection, outcomes and the sweep."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -84,10 +84,10 @@ async def test_retries_wait_longer_each_time_with_jitter(desk: OutboundDesk):
     desk.options = DeliveryOptions(4, 60, RetryBackoff(initial_wait=100, max_wait=300))
     desk.mail.behave = refuse_with()
     waits: list[list[float]] = [[], [], []]
-    messages_ = [await desk.approve_new(f"{n}@example.com") for n in range(8)]
+    approved = [await desk.approve_new(f"{n}@example.com") for n in range(8)]
     for step in range(3):
         await desk.process()
-        for message in messages_:
+        for message in approved:
             due = (await desk.read(message)).next_attempt_at
             assert due is not None
             waits[step].append((due - datetime.now(UTC)).total_seconds())
@@ -150,8 +150,8 @@ async def test_unknown_delivery_is_looked_up_where_possible(desk: OutboundDesk):
     desk.mail.can_look_up = True
     message = await desk.approve_new()
 
-    def accept_silently(message_: ChannelMessage) -> SendFailed:
-        desk.mail.sent.append(message_)
+    def accept_silently(sent_message: ChannelMessage) -> SendFailed:
+        desk.mail.sent.append(sent_message)
         return SendFailed("Connection lost", delivery_unknown=True)
 
     desk.mail.behave = accept_silently
@@ -228,9 +228,9 @@ async def test_worker_past_its_deadline_does_not_send(desk: OutboundDesk):
 
 
 async def test_limit_is_respected_and_oldest_goes_first(desk: OutboundDesk):
-    messages_ = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
+    approved = [await desk.approve_new(f"{n}@example.com") for n in range(7)]
     assert await desk.process(limit=3) == DeliveryTotals(processed=3, sent=3)
-    assert sorted(message_ids(desk.mail.sent)) == sorted(m.id for m in messages_[:3])
+    assert sorted(message_ids(desk.mail.sent)) == sorted(m.id for m in approved[:3])
     assert await desk.process() == DeliveryTotals(processed=4, sent=4)
 
 
@@ -244,7 +244,7 @@ async def test_message_of_another_project_is_not_sent(desk: OutboundDesk):
 
 
 async def _lose_attempt(desk: OutboundDesk) -> ChannelMessage:
-    """Claim what is due as a worker that then dies."""
+    """Claim the due messages as a worker that then dies."""
     claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     return calling.build_channel_message(claim.claimed[0].message)

@@ -1,4 +1,4 @@
-"""Drafts and what people decide about them; the table itself holds to the states."""
+"""Drafts and decisions about them; the table enforces the states."""
 
 import asyncio
 from typing import Any
@@ -104,7 +104,12 @@ async def test_twenty_requests_with_one_dedupe_key_create_one_message(desk: Outb
     ],
 )  # fmt: skip
 async def test_invalid_request_is_reported_and_nothing_is_stored(desk: OutboundDesk, wrong: dict[str, Any], error: Any):
-    fields: dict[str, Any] = {"channel": "email", "recipient_ref": LUIS, "payload": TEXT, "idempotency_key": "k"} | wrong
+    fields: dict[str, Any] = {
+        "channel": "email",
+        "recipient_ref": LUIS,
+        "payload": TEXT,
+        "idempotency_key": "k",
+    } | wrong
     if isinstance(fields["recipient_ref"], str):
         fields["recipient_ref"] = fields["recipient_ref"].format(desk.scope.project_id)
     with pytest.raises(error):

@@ -1,4 +1,4 @@
-"""Mail, handed to a real relay on this machine."""
+"""E-mail, submitted to a real relay on this machine."""
 
 import inspect
 import socket
@@ -36,7 +36,7 @@ HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Conte
 
 
 def channel(url: str, links: Links | None = None, timeout: float = 20) -> EmailChannel:
-    """The channel through the relay of an URL."""
+    """Return a channel through the relay of a URL."""
     created = EmailChannel(relays.parse(url), SENDER, links or Links(), timeout=timeout)
     OPEN.append(created)
     return created
@@ -101,7 +101,10 @@ async def test_unsubscribe_link_needs_public_url_and_one_click_needs_https(
 async def test_non_ascii_addresses_are_understood(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message("Ada@MÜLLER.de"))
     await email.send(message("Юля@почта.рф"))
-    assert [received.recipients for received in relay.received] == [["ada@xn--mller-kva.de"], ["юля@xn--80a1acny.xn--p1ai"]]
+    assert [received.recipients for received in relay.received] == [
+        ["ada@xn--mller-kva.de"],
+        ["юля@xn--80a1acny.xn--p1ai"],
+    ]
     assert relay.received[1].raw.count("юля@".encode()) == 1
 
 
@@ -118,7 +121,7 @@ async def test_refusal_is_certain_and_decides_about_retry(
     assert not relay.received
 
 
-@pytest.mark.parametrize(("kind", "taken"), [("cut", 0), ("lost_reply", 1)])
+@pytest.mark.parametrize(("kind", "received"), [("cut", 0), ("lost_reply", 1)])
 async def test_connection_lost_after_the_text_leaves_delivery_unknown(
     email: EmailChannel, relay: SmtpSimulator, kind: str, received: int
 ):
@@ -164,7 +167,7 @@ async def test_wrong_password_is_reported_and_costs_no_retry():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, with its key."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     path = tmp_path_factory.mktemp("tls") / "relay.pem"
     options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=relay"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path) + ".key", "-out", str(path)]
@@ -286,7 +289,9 @@ def test_payload_cannot_add_a_header(texts: dict[str, str], trick: str):
 
 def test_display_name_is_quoted():
     odd = Address('Ada "x", <eve@example.com>', addr_spec="ada@example.com")
-    created = email_message.compose(message(), odd, Mailbox("a@b.example", "a@b.example", False), None, needs_utf8=False)
+    created = email_message.compose(
+        message(), odd, Mailbox("a@b.example", "a@b.example", False), None, needs_utf8=False
+    )
     assert b'From: "Ada \\"x\\", <eve@example.com>" <ada@example.com>' in created.as_bytes()
 
 
@@ -336,6 +341,6 @@ def _serve_without_quit(listening: socket.socket, context: ssl.SSLContext, serve
 
 
 def _count_connections(port: int) -> list[str]:
-    """Connections of this process to the relay."""
+    """Return the states of the connections of this process to the relay."""
     headers = psutil.Process().net_connections("tcp")
     return [c.status for c in headers if c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED]

@@ -1,4 +1,4 @@
-"""Contacts who write STOP: the mirror of a simulated Chatwoot, from the message to the policy and its proof."""
+"""Contacts who write STOP in a simulated Chatwoot, from the message to the policy and its evidence."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ async def resources(simulator: ChatwootSimulator, database_url: str, db: Databas
 
 
 async def sync(resources: Resources, project: Scope) -> dict[str, Any]:
-    """The result of a sync job."""
+    """Run a sync job and return its result."""
     start = await start_run(resources.db, project, catalog.SYNC.name, "cli")
     finished = await runs.execute(resources.db, project, start.run, catalog.bind_handler(resources, catalog.SYNC.name))
     assert finished.status == "ok", finished.error
@@ -57,7 +57,7 @@ async def sync(resources: Resources, project: Scope) -> dict[str, Any]:
 
 
 def opted_out_channels(conn: psycopg.Connection) -> set[tuple[str, str]]:
-    """Who is opted out of what."""
+    """Return the opted-out contacts and channels."""
     return set(
         conn.execute("SELECT channel, contact_global_id FROM contact_channel_policies WHERE opted_out").fetchall()
     )
@@ -151,7 +151,7 @@ async def test_later_opt_in_stands_until_a_new_message(
     assert opted_out_channels(owner_conn) == {("chatwoot", contact)}
     change = PolicyUpdate(opted_out=False)
     await policies.change_policy(resources.db, project, contact, "chatwoot", change, reason="asked on the telephone")
-    for words in (WORDS, [*WORDS, "enough"]):  # other words make it look through everything again
+    for words in (WORDS, [*WORDS, "enough"]):  # other words make the run read all messages again
         assert await opt_outs.apply_opt_outs(resources.db, project, words) == 0
     assert opted_out_channels(owner_conn) == set()
     simulator.append_message(talk.id, "Stop", at=datetime.now(UTC).timestamp() + 5)

@@ -1,4 +1,4 @@
-"""The whole way into Chatwoot: synced, drafted, approved, posted once although the answer was lost."""
+"""From sync to delivery in Chatwoot: drafted, approved, and posted once although the answer was lost."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -42,7 +42,7 @@ async def resources(simulator: ChatwootSimulator, database_url: str, db: Databas
 
 
 async def fetch_sent(resources: Resources, project: Scope, recipient: str) -> OutboundMessage:
-    """A message to the recipient after it was delivered, or was not."""
+    """Approve and deliver a message, and return it."""
     wish = DraftRequest("chatwoot", recipient, {"text": "It is ready."}, recipient)
     drafted, _ = await drafts.create(resources.db, project, wish)
     await approval.approve(resources.db, project, drafted.id)

@@ -1,4 +1,4 @@
-"""Contacts that are merged in Chatwoot: what was decided about either holds for both."""
+"""Contacts that are merged in Chatwoot: the policies of either hold for both."""
 
 from collections.abc import AsyncIterator
 

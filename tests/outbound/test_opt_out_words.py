@@ -1,4 +1,4 @@
-"""Which messages opt out by their words, and which texts show nothing."""
+"""Messages that opt out by their words, and texts that are not visible."""
 
 from collections.abc import Callable
 
@@ -58,11 +58,11 @@ def test_opt_out_word_is_found_above_signature_and_quote(word: str, signature: s
 def test_opt_out_word_within_a_sentence_does_not_count(word: str, more: str):
     if normalize(more) not in {"", normalize(word)}:
         for text in (f"{word} {more}", f"{more} {word}", f"{more}\n{word}", f"{word}\n{more}"):
-            assert WORDS.matches(text) == (normalize(text) in {normalize(word_) for word_ in LIST})
+            assert WORDS.matches(text) == (normalize(text) in {normalize(opt_out_word) for opt_out_word in LIST})
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["Please don't stop", "STOP 12345", "stop by tomorrow", "Stop stop", "unsubscribed", "stopp", "Nonstop", "", " ",
      "Don’t STOP!", "STOP?\nNo, go on", "1️⃣", "> STOP", "> STOP\n> now", "Thanks!\n> STOP",
      "Thanks!\n\nOn Mon, 3 Nov 2025, Ada wrote:\n> STOP", "On Mon, 3 Nov 2025, Ada wrote:\n\nSTOP",
@@ -74,7 +74,7 @@ def test_other_messages_are_not_opt_outs(text: str):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["ＳＴＯＰ", "S\u200bT\u200bO\u200bP", "\ufeffStop", "\u202eSTOP\u202c", "st\u00adop", "De\u0301sabonner",
      "OPT-OUT", "opt_out", "«Opt out»", "रोको।", "停止。", "توقف", "\u200fتوقف\u200f!", "🛑", "🛑\ufe0f", "STOP 🙏🏽",
      "On Mon, 3 Nov 2025, Studio wrote:\n> Hello\n\nSTOP", "> Hello\n> STOP it\nStop."],

@@ -1,4 +1,4 @@
-"""What people allow, by whatever name they are met."""
+"""Policies, found by any name of their contact."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ async def test_opted_out_contact_receives_nothing(desk: OutboundDesk):
     assert desk.mail.calls == 0
 
 
-@pytest.mark.parametrize("said", ["by contact", "by address", "in capitals"])
+@pytest.mark.parametrize("form", ["by contact", "by address", "in capitals"])
 @pytest.mark.parametrize("written", [LUIS, "LUIS@Example.COM"])
 async def test_contact_and_address_share_one_policy(desk: OutboundDesk, form: str, written: str):
     name = {"by contact": desk.contact(), "by address": LUIS, "in capitals": "Luis@EXAMPLE.com"}[form]
@@ -62,7 +62,7 @@ async def test_two_policies_of_one_contact_both_count(desk: OutboundDesk):
     desk.conn.execute("UPDATE cw_contacts SET email = 'second@example.com' WHERE contact_id = 12")
     await desk.approve_new("second@example.com")
     assert await desk.process() == DeliveryTotals(processed=1, blocked=1)
-    await desk.policy(desk.contact(12), opted_out=False, reason="he called")
+    await desk.policy(desk.contact(12), opted_out=False, reason="they called")
     await desk.approve_new("second@example.com")
     assert await desk.process() == DeliveryTotals(processed=1, sent=1)
 
@@ -83,14 +83,14 @@ async def test_blocked_message_needs_opt_in_with_reason_to_be_redrafted(desk: Ou
         await desk.policy(opted_out=False)
     with pytest.raises(InvalidOptOut):
         await desk.policy(opted_out=False, reason="  ")
-    await desk.policy(opted_out=False, reason="He asked for it on the phone")
+    await desk.policy(opted_out=False, reason="They asked for it on the phone")
     draft = await approval.redraft(desk.db, desk.scope, message.id)
     assert (draft.status, draft.approved_by, draft.last_error) == ("draft", None, None)
     assert await desk.process() == DeliveryTotals(), "it has to be approved anew"
     assert desk.rows("SELECT action, payload ->> 'reason' FROM audit_events WHERE action LIKE 'outbound.opt\\_%%'"
                      " ORDER BY id") == [
         ("outbound.opt_out", None), ("outbound.opt_out_block", "recipient_opted_out"),
-        ("outbound.opt_in", "He asked for it on the phone"),
+        ("outbound.opt_in", "They asked for it on the phone"),
     ]  # fmt: skip
 
 

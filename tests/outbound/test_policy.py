@@ -1,4 +1,4 @@
-"""The rules alone: a table of cases, and a machine that tries what no table would."""
+"""The gates without a database: a table of cases, and a state machine that tries sequences."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,8 +42,8 @@ DEFERRED = GateDecision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
         (FULL, NOW, STOPPED),
     ],
     ids=[
-        "nothing speaks against it", "opted out", "he replied", "he wrote before the approval",
-        "he wrote at the instant of the approval", "a reply does not stop it", "the cap is reached",
+        "no gate applies", "opted out", "replied", "wrote before the approval",
+        "wrote at the instant of the approval", "a reply does not stop it", "the cap is reached",
         "one place is free", "a higher cap", "a lower cap", "the window is over", "a shorter window is over",
         "the window is nearly over", "opt-out goes before everything", "a reply goes before the cap",
     ],
@@ -61,7 +61,7 @@ def test_strictest_of_several_policies_counts():
 
 
 class Windows(RuleBasedStateMachine):
-    """One person, many messages, a clock that only goes forward, and providers that fail or say nothing."""
+    """One contact, many messages, a clock that only goes forward, and channels that fail or do not answer."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Many at once, and death in between: nothing leaves twice, nobody who said no is written to."""
+"""Simultaneous and killed workers: nothing is sent twice, and no opted-out contact receives a message."""
 
 import asyncio
 import os
@@ -161,7 +161,7 @@ def _kill_while_it_calls(database_url: str, project: str) -> None:
 
 
 async def _is_waiting(desk: OutboundDesk) -> None:
-    """Until a connection waits for a lock of another."""
+    """Wait until a connection waits for a lock of another."""
     await _wait_until(
         lambda: (
             desk.fetch_count(

@@ -36,7 +36,7 @@ def limited() -> Iterator[tuple[SmtpSimulator, str]]:
 
 @pytest.fixture
 async def connect(limited: tuple[SmtpSimulator, str]) -> AsyncIterator[Connect]:
-    """Make a channel, as each worker has one; closed before the relay is."""
+    """Create channels, one for each worker, and close them before the relay."""
     channels: list[EmailChannel] = []
 
     def another(url: str) -> EmailChannel:
@@ -49,7 +49,7 @@ async def connect(limited: tuple[SmtpSimulator, str]) -> AsyncIterator[Connect]:
 
 
 async def deliver(desk: OutboundDesk, channels: list[EmailChannel], number: int, within: float = 90) -> DeliveryTotals:
-    """Approve mails and let workers send them, each with its own channel, until none is due any more."""
+    """Approve e-mails and deliver them with several workers, each with its own channel, until none is due."""
     for n in range(number):
         await desk.approve_new(f"{n}@example.com", max_retries=0)
     total, until = DeliveryTotals(), time.monotonic() + within
@@ -69,7 +69,7 @@ async def deliver(desk: OutboundDesk, channels: list[EmailChannel], number: int,
 
 
 def all_sent(desk: OutboundDesk) -> Any:
-    """The states of messages with the retries that they used up."""
+    """Return the states of messages with their used retries."""
     return desk.rows("SELECT status, retry_count, count(*) FROM outbound_messages GROUP BY 1, 2")
 
 

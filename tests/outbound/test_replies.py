@@ -1,4 +1,4 @@
-"""What counts as a reply of a customer, and what is only shown: from Chatwoot's message to the gate and the thread."""
+"""What counts as a reply of a contact and what is only shown, from Chatwoot's message to gate and page."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ RECEIPT = 'multipart/report; report-type=disposition-notification; boundary="x"'
 
 @pytest.fixture
 async def approved_message(synced: SyncedProject) -> tuple[SyncedProject, int]:
-    """A project with a mail conversation of a contact; its number."""
+    """A project with an e-mail conversation of a contact, and its number."""
     contact = synced.contact("Ada", MAIL, email=ADA)
     await synced.sync()
     return synced, synced.conversation_of(contact)
@@ -28,7 +28,7 @@ async def fetch_kinds(synced: SyncedProject, talk: int) -> list[str]:
 
 
 async def deliver(synced: SyncedProject, talk: int, write: Any) -> str:
-    """What becomes of an approved message after something was written."""
+    """Deliver an approved message after something was written; return its reason or status."""
     made = await synced.approve_new(ADA)
     write(synced.time_ago(-5))
     await synced.sync()

@@ -1,4 +1,4 @@
-"""Delivery that Chatwoot reports after it took a message: never shown as delivered before it was, never sent again."""
+"""Delivery reports of Chatwoot: shown when they come, and never a reason to send again."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ REFUSED = "131047: Re-engagement message"
 async def send_to_conversation(
     synced: SyncedProject, inbox: int, times: int = 1
 ) -> tuple[list[OutboundMessage], list[Message]]:
-    """Messages that were sent into a conversation of an inbox and synced: ours, and Chatwoot's."""
+    """Send messages to a conversation of an inbox and sync; return ours and Chatwoot's."""
     contact = synced.contact("Ada", inbox)
     await synced.sync()
     await synced.policy(synced.cwc(contact), "chatwoot", frequency_cap=100)
@@ -28,7 +28,7 @@ async def send_to_conversation(
 
 
 def make_older(synced: SyncedProject, by: timedelta) -> None:
-    """Let what was sent be older than it is, and the conversation quiet since."""
+    """Move the sending of messages into the past."""
     synced.conn.execute(
         "UPDATE outbound_deliveries SET sent_at = sent_at - %(by)s, checked_at = checked_at - %(by)s / 2", {"by": by}
     )

@@ -1,4 +1,4 @@
-"""The operators' page on blocked or failing delivery, line by line, over HTTP and with what the providers got."""
+"""The runbook on blocked or failing delivery, line by line, over HTTP."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +11,14 @@ import pytest
 from proofdesk_simulators import smtp
 from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support.outbound_requests import draft, draft_and_approve, error_code
-from tests.support.server import Cast, Person, client_of, serving
+from tests.support.server import Cast, Person, open_client, run_server
 
 LETTER = {"channel": "email", "recipient_ref": "luis@example.com", "payload": {"subject": "News", "text": "Hello"}}
 
 
 @pytest.fixture
 def member(cast: Cast, chats: TelegramSimulator) -> Person:
-    """Whoever walks through the page. Chat 42 takes messages."""
+    """A member who follows the runbook. Chat 42 accepts messages."""
     return cast.member
 
 
@@ -26,40 +26,40 @@ def member(cast: Cast, chats: TelegramSimulator) -> Person:
 async def configured_server(
     member: Person, database_url: str, mail_server: tuple[smtp.SmtpSimulator, str], tmp_path: Path
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """The same person at a server that was started again with a relay for mail."""
+    """The same member at a server that was restarted with a mail relay."""
     relay = {"SMTP_URL": mail_server[1], "SMTP_FROM": "Studio <hello@example.com>"}
-    with serving(database_url, tmp_path / "server.log", **relay) as url:
-        async with client_of(url, cookies={"sid": member.token}, headers={"x-csrf-token": member.csrf}) as client:
+    with run_server(database_url, tmp_path / "server.log", **relay) as url:
+        async with open_client(url, cookies={"sid": member.token}, headers={"x-csrf-token": member.csrf}) as client:
             yield client
 
 
 async def process(client: httpx2.AsyncClient) -> dict[str, int]:
-    """What `POST /outbound/process` did, without what it did not do."""
+    """Call `POST /outbound/process` and return its totals that are not 0."""
     response = await client.post("/outbound/process")
     assert response.status_code == 200, response.text
     return {name: number for name, number in response.json()["result"].items() if number}
 
 
 async def set_policy(person: Person, **change: Any) -> httpx2.Response:
-    """A change of what chat 42 allows."""
+    """Change the policy of chat 42."""
     body = {"contact_global_id": "42", "channel": "telegram", **change}
     return await person.client.post("/outbound/opt-out", json=body)
 
 
 async def get_details(person: Person, message: dict[str, Any]) -> dict[str, Any]:
-    """A message with attempts, policy and history."""
+    """Return a message with attempts, policy and history."""
     return (await person.client.get(f"/outbound/{message['id']}")).json()
 
 
 async def post_action(person: Person, message: dict[str, Any], verb: str) -> dict[str, Any]:
-    """The message after somebody decided about it."""
+    """Change the state of a message and return it."""
     response = await person.client.post(f"/outbound/{message['id']}/{verb}")
     assert response.status_code == 200, response.text
     return response.json()["outbound"]
 
 
 async def get_state(person: Person, message: dict[str, Any]) -> tuple[str, str | None]:
-    """Status and `last_error`, as `GET /outbound` lists them."""
+    """Return status and `last_error` as `GET /outbound` lists them."""
     listed = (await person.client.get("/outbound")).json()["outbound"]
     return next((m["status"], m["last_error"]) for m in listed if m["id"] == message["id"])
 
@@ -127,7 +127,7 @@ async def test_blocked_message_is_released_only_by_an_opt_in(member: Person, cha
     assert await process(member.client) == {}
     silent = await set_policy(member, opted_out=False)
     assert (silent.status_code, silent.json()["error"]) == (400, "invalid_opt_out_payload"), "a reason is needed"
-    assert (await set_policy(member, opted_out=False, reason="He called and asked for it")).status_code == 200
+    assert (await set_policy(member, opted_out=False, reason="They called and asked for it")).status_code == 200
     assert await process(member.client) == {} and await get_state(member, message) == (
         "blocked_opt_out", "recipient_opted_out",
     ), "the opt-in alone sends nothing"  # fmt: skip
@@ -205,10 +205,10 @@ async def test_wrong_recipient_is_replaced_by_a_new_message(member: Person, chat
 
 
 async def test_evidence_has_payload_states_policy_and_events(member: Person, chats: TelegramSimulator):
-    await set_policy(member, opted_out=True, reason="He wrote STOP")
+    await set_policy(member, opted_out=True, reason="They wrote STOP")
     message = await draft_and_approve(member)
     await process(member.client)
-    await set_policy(member, opted_out=False, reason="He called and asked for it")
+    await set_policy(member, opted_out=False, reason="They called and asked for it")
     await post_action(member, message, "redraft")
     await post_action(member, message, "approve")
     await process(member.client)
@@ -225,5 +225,8 @@ async def test_evidence_has_payload_states_policy_and_events(member: Person, cha
     assert (details["policy"]["opted_out"], details["policy"]["sent_in_window"]) == (False, 1)
     events = (await member.client.get("/audit?action=outbound.*")).json()["events"]
     reasons = {e["action"]: e["payload"].get("reason") for e in events}
-    assert (reasons["outbound.opt_out"], reasons["outbound.opt_in"]) == ("He wrote STOP", "He called and asked for it")
+    assert (reasons["outbound.opt_out"], reasons["outbound.opt_in"]) == (
+        "They wrote STOP",
+        "They called and asked for it",
+    )
     assert len(events) == len(details["history"]) + 2

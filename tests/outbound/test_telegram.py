@@ -35,9 +35,9 @@ def simulator(telegram_server: tuple[TelegramSimulator, str]) -> Iterator[Telegr
 
 @pytest.fixture
 async def bot(simulator: TelegramSimulator, telegram_server: tuple[TelegramSimulator, str]) -> AsyncIterator[Bot]:
-    bot_ = Bot(telegram_server[1], simulator.token, timeout=20)
-    yield bot_
-    await bot_.aclose()
+    new_bot = Bot(telegram_server[1], simulator.token, timeout=20)
+    yield new_bot
+    await new_bot.aclose()
 
 
 class ChatMovesInMemory:
@@ -56,7 +56,7 @@ class ChatMovesInMemory:
 
 
 def message(text: str = "Hello", to: str = str(ADA)) -> ChannelMessage:
-    """A message that was checked as a draft is."""
+    """Return a validated message."""
     recipient, payload = TelegramChannel.check(to, {"text": text})
     return ChannelMessage(uuid4(), uuid4(), recipient, payload)
 

@@ -1,4 +1,4 @@
-"""The link of a email, opened and posted to at the real server by somebody without an account."""
+"""The unsubscribe link, opened and posted to on a real server without an account."""
 
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 @pytest.fixture
 async def path(db: Database, project: Scope) -> str:
-    """The path of a link of the project."""
+    """The path of an unsubscribe link of the project."""
     url = await UnsubscribeLinks(db, "https://desk.example.com").url(project.project_id, uuid4(), "ada@example.com")
     assert url is not None
     return url.removeprefix("https://desk.example.com")
@@ -52,7 +52,7 @@ async def test_link_opens_a_page_whose_button_opts_out(
 
     page = await anyone.get(path, headers=HTML)
     assert page.status_code == 200 and "ada@example.com" in page.text and f'action="{path}"' in page.text
-    assert opted_out(owner_conn) == []  # opening is not asking
+    assert opted_out(owner_conn) == []  # opening the link changes nothing
 
     response = await anyone.post(path, data=ONE_CLICK, headers=HTML)
     assert response.status_code == 200 and "will receive no more e-mail" in response.text
@@ -83,7 +83,11 @@ async def test_mail_program_can_post_repeatedly_without_a_cookie(
 
 async def test_clients_receive_json(anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, path: str):
     response = await anyone.get(path)
-    assert (response.status_code, response.json()["recipient"], response.json()["channel"]) == (200, "ada@example.com", "email")
+    assert (response.status_code, response.json()["recipient"], response.json()["channel"]) == (
+        200,
+        "ada@example.com",
+        "email",
+    )
     assert opted_out(owner_conn) == []
     assert (await anyone.post(f"/api/v1{path}")).json()["ok"]
     assert opted_out(owner_conn) == [("ada@example.com", "email", True)]
@@ -94,8 +98,8 @@ async def test_other_projects_are_not_changed(
 ):
     other = await new_projects.create(db, project.actor, "Other")
     await anyone.post(path, data=ONE_CLICK)
-    projects_ = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
-    assert projects_ == [(project.project_id,)] and other.id != project.project_id
+    project_ids = owner_conn.execute("SELECT project_id FROM contact_channel_policies").fetchall()
+    assert project_ids == [(project.project_id,)] and other.id != project.project_id
 
 
 async def test_invalid_link_shows_a_helpful_page(

@@ -16,7 +16,7 @@ from proofdesk.jobs import worker
 from proofdesk.jobs.resources import open_resources
 from proofdesk.settings import Settings
 from tests.runbooks.installation import Installation
-from tests.support.server import sign_up
+from tests.support.server import create_person
 
 BASE = "https://desk.example.com"
 HTML = {"accept": "text/html"}
@@ -111,7 +111,7 @@ class Walk:
 @contextlib.asynccontextmanager
 async def begun(installation: Installation) -> AsyncIterator[Walk]:
     """Sign the owner in and select the project."""
-    person = sign_up(BASE, installation.conn, "walker", is_owner=True)
+    person = create_person(BASE, installation.conn, "walker", is_owner=True)
     async with person.client as former, _site(installation) as transport, _client(transport, former) as client:
         assert (await client.post(f"/projects/{installation.scope.project_id}/select")).status_code == 200
         yield Walk(installation, client, transport)

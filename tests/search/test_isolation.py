@@ -9,7 +9,7 @@ from proofdesk.core import ids
 from proofdesk.search import fusion, ranking_queries, semantic_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
-from tests.support.near import store_nearest, fetch_nearest
+from tests.support.near import fetch_nearest, store_nearest
 from tests.support.projects import new_project
 from tests.support.search_desk import Desk
 

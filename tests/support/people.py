@@ -18,7 +18,7 @@ PYTHONPATH = os.pathsep.join(sys.path)
 
 
 @dataclass(frozen=True)
-class Person:
+class SystemUser:
     """A user of the operating system, with a home folder."""
 
     name: str
@@ -47,7 +47,7 @@ class Person:
 
 
 @contextlib.contextmanager
-def user(name: str, folder: Path) -> Iterator[Person]:
+def user(name: str, folder: Path) -> Iterator[SystemUser]:
     """Create a user for a test and remove it afterwards. Skips the test if that is not possible."""
     if os.geteuid() != 0 or shutil.which("useradd", path="/usr/sbin:/sbin") is None:
         pytest.skip("only root can make the second user of this test")
@@ -59,14 +59,14 @@ def user(name: str, folder: Path) -> Iterator[Person]:
         entry = pwd.getpwnam(name)
         home.mkdir(mode=0o755)
         os.chown(home, entry.pw_uid, entry.pw_gid)
-        yield Person(name, entry.pw_uid, entry.pw_gid, home)
+        yield SystemUser(name, entry.pw_uid, entry.pw_gid, home)
     finally:
         subprocess.run(["/usr/sbin/userdel", name], check=False, capture_output=True)
 
 
-def root(folder: Path) -> Person:
+def root(folder: Path) -> SystemUser:
     """Return root, with a home in this folder."""
-    return Person("root", 0, 0, folder / "root")
+    return SystemUser("root", 0, 0, folder / "root")
 
 
 @cache

@@ -28,6 +28,7 @@ from proofdesk.indexing.embeddings.batches import EmbeddingOutcome
 from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import ClaimedChunk
+from proofdesk.jobs import run_state_queries
 from proofdesk.outbound import approval_queries, policy_queries
 from proofdesk.outbound.channels.telegram import move_queries
 from proofdesk.outbound.delivery import attempt_queries
@@ -283,7 +284,6 @@ OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
     ],
     (chunk_queries.delete_chunks, "chunks"): lambda w: [_stored_chunk(w)],
     (run_state_queries.insert_run, "job_type"): _always("chatwoot_reconcile"),
-    (run_state_queries.insert_run, "runner"): _always(None),
     (run_state_queries.finish_run, "status"): _always("ok"),
     (approval_queries.retry_message, "outbound_id"): lambda w: w.outbound["failed"],
     (approval_queries.redraft_message, "outbound_id"): lambda w: w.outbound["cancelled"],

@@ -58,7 +58,7 @@ class Cast:
 def server(database_url: str, telegram_server: tuple[TelegramSimulator, str], server_log: Path) -> Iterator[str]:
     """Start the server as `proofdesk serve` does, with a simulated Telegram. Yield its URL."""
     simulator, telegram_url = telegram_server
-    with serving(
+    with run_server(
         database_url,
         server_log,
         TELEGRAM_API_BASE_URL=telegram_url,
@@ -70,7 +70,7 @@ def server(database_url: str, telegram_server: tuple[TelegramSimulator, str], se
 
 
 @contextlib.contextmanager
-def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterator[str]:
+def run_server(database_url: str, log: Path, app: str = APP, **more: str) -> Iterator[str]:
     """Start a server with more environment variables and yield its URL. It logs to the file.
 
     It must stop within 20 seconds, however many streams are open.
@@ -90,15 +90,15 @@ def serving(database_url: str, log: Path, app: str = APP, **more: str) -> Iterat
 @pytest.fixture
 async def anyone(server: str, db: Database) -> AsyncIterator[httpx2.AsyncClient]:
     """Yield a client without a session."""
-    async with client_of(server) as client:
+    async with open_client(server) as client:
         yield client
 
 
 @pytest.fixture
 async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> AsyncIterator[Cast]:
     """Sign three people in. The member and the stranger each have an active project."""
-    owner = sign_up(server, owner_conn, "owner", is_owner=True)
-    member, stranger = sign_up(server, owner_conn, "member"), sign_up(server, owner_conn, "stranger")
+    owner = create_person(server, owner_conn, "owner", is_owner=True)
+    member, stranger = create_person(server, owner_conn, "member"), create_person(server, owner_conn, "stranger")
     for person, name in ((member, "Project A"), (stranger, "Project B")):
         response = await person.client.post("/projects", json={"name": name})
         person.project_id = UUID(response.json()["project"]["id"])
@@ -108,7 +108,7 @@ async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> Asy
         await person.client.aclose()
 
 
-def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False) -> Person:
+def create_person(server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False) -> Person:
     """Insert a user and a session. No login request: password checks are slow on purpose."""
     row = conn.execute(
         "INSERT INTO app_users (username, password_hash, is_owner) VALUES (%s, %s, %s) RETURNING id",
@@ -120,11 +120,11 @@ def sign_up(server: str, conn: psycopg.Connection, username: str, *, is_owner: b
         "INSERT INTO sessions (id_hash, user_id, csrf_token, expires_at) VALUES (%s, %s, %s, now() + interval '1 day')",
         [sha256(token.encode()).digest(), row[0], csrf],
     )
-    client = client_of(server, cookies={"sid": token}, headers={"x-csrf-token": csrf})
+    client = open_client(server, cookies={"sid": token}, headers={"x-csrf-token": csrf})
     return Person(row[0], username, client, csrf, token)
 
 
-def client_of(url: str, **more: Any) -> httpx2.AsyncClient:
+def open_client(url: str, **more: Any) -> httpx2.AsyncClient:
     """Return a client that fails the test when an error is not declared in the OpenAPI description."""
     hooks = {"response": [_check_declared]}
     return httpx2.AsyncClient(

@@ -19,7 +19,7 @@ BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 @dataclass
-class Written:
+class StoryMessage:
     """A message of a sample conversation."""
 
     by: str
@@ -29,21 +29,21 @@ class Written:
 
 
 DELIVERY = [
-    Written("contact", "Amina Okafor", "Hello, my order 4471 was due on Friday and the delivery is still not here."),
-    Written("agent", "Jonas Weber", "Sorry about that! The courier reports a flooded depot, so the delivery is late."),
-    Written("agent", "Jonas Weber", "Courier promised Tuesday, check again.", private=True),
-    Written("contact", "Amina Okafor", "It is Tuesday evening, still no delivery. I would like a refund, please."),
-    Written("agent", "Jonas Weber", "The refund of 48.90 is on its way to your card. It takes two working days."),
-    Written("contact", "Amina Okafor", "Thank you, the refund arrived <b>today</b> & all is well."),
+    StoryMessage("contact", "Amina Okafor", "Hello, my order 4471 was due on Friday and the delivery is still not here."),
+    StoryMessage("agent", "Jonas Weber", "Sorry about that! The courier reports a flooded depot, so the delivery is late."),
+    StoryMessage("agent", "Jonas Weber", "Courier promised Tuesday, check again.", private=True),
+    StoryMessage("contact", "Amina Okafor", "It is Tuesday evening, still no delivery. I would like a refund, please."),
+    StoryMessage("agent", "Jonas Weber", "The refund of 48.90 is on its way to your card. It takes two working days."),
+    StoryMessage("contact", "Amina Okafor", "Thank you, the refund arrived <b>today</b> & all is well."),
 ]
 LOGIN = [
-    Written("contact", "Luis Marin", "I cannot log in since the update: it says my password is wrong."),
-    Written("agent", "Priya Nair", "Please use the link I sent you to choose another password."),
-    Written("bot", None, "This conversation was quiet for a day."),
+    StoryMessage("contact", "Luis Marin", "I cannot log in since the update: it says my password is wrong."),
+    StoryMessage("agent", "Priya Nair", "Please use the link I sent you to choose another password."),
+    StoryMessage("bot", None, "This conversation was quiet for a day."),
 ]
 
 
-def tell(conn: psycopg.Connection, project_id: UUID) -> None:
+def insert_conversations(conn: psycopg.Connection, project_id: UUID) -> None:
     """Insert two conversations of two contacts, in two inboxes."""
     _inbox(conn, project_id, 1, "Website chat", "Channel::WebWidget")
     _inbox(conn, project_id, 2, "Support mail", "Channel::Email")
@@ -57,7 +57,7 @@ async def make_searchable(db: Database, project_id: UUID) -> None:
     await index_conversations(db, inside, ChunkLimits.from_settings(Settings()))
 
 
-def scope_of(conn: psycopg.Connection, project_id: UUID) -> UUID:
+def account_scope_id(conn: psycopg.Connection, project_id: UUID) -> UUID:
     """Return the account scope of a project."""
     row = conn.execute("SELECT account_scope_id FROM projects WHERE id = %s", [project_id]).fetchone()
     assert row is not None
@@ -68,7 +68,7 @@ def _inbox(conn: psycopg.Connection, project_id: UUID, inbox_id: int, name: str,
     conn.execute(
         "INSERT INTO cw_inboxes (project_id, account_scope_id, account_id, inbox_id, name, channel_type)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
-        [project_id, scope_of(conn, project_id), ACCOUNT, inbox_id, name, channel],
+        [project_id, account_scope_id(conn, project_id), ACCOUNT, inbox_id, name, channel],
     )
 
 
@@ -80,9 +80,9 @@ def _conversation(
     contact_id: int,
     status: str,
     labels: list[str],
-    story: list[Written],
+    story: list[StoryMessage],
 ) -> None:
-    both = [project_id, scope_of(conn, project_id), ACCOUNT]
+    both = [project_id, account_scope_id(conn, project_id), ACCOUNT]
     name = story[0].name
     began = BEGAN + timedelta(days=number - 100)
     conn.execute(
@@ -106,7 +106,7 @@ def _message(
     conversation: int,
     inbox_id: int,
     number: int,
-    written: Written,
+    written: StoryMessage,
     at: datetime,
 ) -> None:
     conn.execute(

@@ -42,34 +42,37 @@ class SyncedProject:
     mail: FakeChannel
 
     async def sync(self, job: str = catalog.SYNC.name) -> dict[str, Any]:
-        asked = await start_run(self.resources.db, self.scope, job, "cli")
-        ended = await runs.execute(self.resources.db, self.scope, asked.run, catalog.bind_handler(self.resources, job))
-        assert ended.status == "ok", ended.error
-        return ended.meta["result"]
+        start = await start_run(self.resources.db, self.scope, job, "cli")
+        finished = await runs.execute(
+            self.resources.db, self.scope, start.run, catalog.bind_handler(self.resources, job)
+        )
+        assert finished.status == "ok", finished.error
+        return finished.meta["result"]
 
     async def reconcile(self) -> dict[str, Any]:
         return await self.sync(catalog.RECONCILE.name)
 
     async def approve_new(self, recipient: str, channel: str = "email") -> OutboundMessage:
         payload = {"text": "Hello"} | ({"subject": "News"} if channel == "email" else {})
-        wish = DraftRequest(
+        request = DraftRequest(
             channel=channel, recipient_ref=recipient, payload=payload, idempotency_key=f"k{next(_NUMBERS)}"
         )
-        made, _ = await drafts.create(self.resources.db, self.scope, wish)
-        return await approval.approve(self.resources.db, self.scope, made.id)
+        message, _ = await drafts.create(self.resources.db, self.scope, request)
+        return await approval.approve(self.resources.db, self.scope, message.id)
 
     async def process(self) -> DeliveryTotals:
-        providers = self.resources.outbound | {"email": self.mail}
+        channels = self.resources.outbound | {"email": self.mail}
         return await delivery.process_due(
-            self.resources.db, self.scope, providers, DeliveryOptions(4, 60, RetryBackoff(3600, 3600))
+            self.resources.db, self.scope, channels, DeliveryOptions(4, 60, RetryBackoff(3600, 3600))
         )
 
     async def send_new(self, recipient: str, channel: str = "email") -> str:
         """Draft, approve and deliver a message; return its reason, or its status without one."""
-        made = await self.approve_new(recipient, channel)
+        message = await self.approve_new(recipient, channel)
         await self.process()
-        found = await self.read(made)
-        return found.last_error if found.status in ("approved", "cancelled") and found.last_error else found.status
+        message = await self.read(message)
+        has_reason = message.status in ("approved", "cancelled") and message.last_error
+        return has_reason or message.status
 
     async def read(self, message: OutboundMessage) -> OutboundMessage:
         return await messages.get_message(self.resources.db, self.scope, message.id)
@@ -112,16 +115,16 @@ class SyncedProject:
 @pytest.fixture
 def chatwoot() -> Iterator[ChatwootSimulator]:
     """A simulated Chatwoot with an inbox of each kind."""
-    made = build("empty")
+    simulator = build("empty")
     for name, kind in (
         ("Mail", "Channel::Email"),
         ("Bot", "Channel::Telegram"),
         ("Phone", "Channel::Whatsapp"),
         ("Site", "Channel::WebWidget"),
     ):
-        foundation.add_inbox(made.installation, made.account(), name, kind)
-    yield made
-    made.close()
+        foundation.add_inbox(simulator.installation, simulator.account(), name, kind)
+    yield simulator
+    simulator.close()
 
 
 @pytest.fixture

@@ -66,13 +66,13 @@ class World:
         return f"cw:{self.project_id}:{stories.ACCOUNT}:{number}"
 
 
-async def make(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
+async def create_world(db: Database, conn: psycopg.Connection, name: str, word: str, *, extra: bool = False) -> World:
     """Create a project with its own account scope and a row in every table of projects."""
     made = await new_projects.create(db, events.system_actor(), name, scope_key=name)
     owner = await scope.require_owner(db, await scope.enter(db, events.system_actor(), made.id))
-    stories.tell(conn, made.id)
+    stories.insert_conversations(conn, made.id)
     if extra:
-        lonely = [stories.Written("contact", "Amina Okafor", "Nobody else has this conversation.")]
+        lonely = [stories.StoryMessage("contact", "Amina Okafor", "Nobody else has this conversation.")]
         stories._conversation(conn, made.id, ONLY_THERE, 1, 77, "open", ["delivery"], lonely)
     _mark(conn, made.id, word)
     await stories.make_searchable(db, made.id)
@@ -212,7 +212,7 @@ def _only(cursor: psycopg.Cursor[Any]) -> Any:
     return row
 
 
-def content(conn: psycopg.Connection, world: World) -> list[Any]:
+def project_hashes(conn: psycopg.Connection, world: World) -> list[Any]:
     """Return the hashes of all rows of a project."""
     parts: list[sql.Composable] = [
         sql.SQL("SELECT md5(t::text) FROM {} t WHERE project_id = %(id)s").format(sql.Identifier(table))
@@ -225,10 +225,10 @@ def content(conn: psycopg.Connection, world: World) -> list[Any]:
 @pytest.fixture
 async def ours(db: Database, owner_conn: psycopg.Connection) -> World:
     """Create the project that tries to access another one."""
-    return await worlds.make(db, owner_conn, "Ours", "alpaca")
+    return await worlds.create_world(db, owner_conn, "Ours", "alpaca")
 
 
 @pytest.fixture
 async def theirs(db: Database, owner_conn: psycopg.Connection) -> World:
     """Create another project, with a conversation of its own."""
-    return await worlds.make(db, owner_conn, "Theirs", "bramble", extra=True)
+    return await worlds.create_world(db, owner_conn, "Theirs", "bramble", extra=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import pgbouncer
 from tests.support.commands import proofdesk
-from tests.support.server import serving
+from tests.support.server import run_server
 
 
 @pytest.mark.long
@@ -18,7 +18,7 @@ def test_ready_names_a_pooler_that_shares_sessions(tidy_url: str, tmp_path: Path
         pgbouncer.running(
             tidy_url, "session", "default_pool_size = 50\nignore_startup_parameters = options"
         ) as bouncer,
-        serving(bouncer.url, tmp_path / "log") as address,
+        run_server(bouncer.url, tmp_path / "log") as address,
     ):
         # No worker is alive, but the database responds.
         assert httpx2.get(f"{address}/ready").json()["error"] == "worker_silent"

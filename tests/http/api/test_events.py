@@ -26,7 +26,7 @@ from proofdesk.jobs.run_queries import Run
 from proofdesk.jobs.runs import RunOutcome
 from proofdesk.projects import scope
 from tests.support.jobs import start_run
-from tests.support.server import Cast, Person, client_of, serving, sign_up
+from tests.support.server import Cast, Person, create_person, open_client, run_server
 
 TIMEOUT = 30.0
 
@@ -69,7 +69,7 @@ async def watching(person: Person, path: str = "/jobs/events") -> AsyncIterator[
 
 
 async def _watch(person: Person, path: str, watcher: Watcher, started: asyncio.Event) -> None:
-    client = client_of(str(person.client.base_url), cookies={"sid": person.token}, timeout=TIMEOUT)
+    client = open_client(str(person.client.base_url), cookies={"sid": person.token}, timeout=TIMEOUT)
     async with client, client.stream("GET", path, headers={"accept": "text/event-stream"}) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -194,7 +194,7 @@ def private() -> Iterator[PrivateServer]:
         folder = Path(name)
         with embedded.running_server(folder) as database_url:
             migrate.migrate(database_url)
-            with serving(
+            with run_server(
                 database_url, folder / "server.log", "tests.http.api.short_keep_alive:from_environment"
             ) as url:
                 yield PrivateServer(folder, url, database_url)
@@ -205,7 +205,7 @@ async def watched(private: PrivateServer) -> AsyncIterator[tuple[Person, Databas
     """A user with a project on the private server."""
     async with open_database(private.database_url, 4) as db:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
-            person = sign_up(private.url, conn, f"watcher{time.monotonic_ns()}", is_owner=False)
+            person = create_person(private.url, conn, f"watcher{time.monotonic_ns()}", is_owner=False)
             made = await person.client.post("/projects", json={"name": "Watched"})
             person.project_id = made.json()["project"]["id"]
             await person.client.post(f"/projects/{person.project_id}/select")
@@ -269,9 +269,9 @@ async def test_an_open_stream_does_not_extend_its_session(private: PrivateServer
 
 
 async def test_a_stopping_server_closes_its_streams_at_once(private: PrivateServer, tmp_path: Path):
-    with serving(private.database_url, tmp_path / "server.log") as url:
+    with run_server(private.database_url, tmp_path / "server.log") as url:
         with psycopg.connect(private.database_url, autocommit=True) as conn:
-            person = sign_up(url, conn, "last")
+            person = create_person(url, conn, "last")
         async with person.client, contextlib.AsyncExitStack() as stack:
             made = (await person.client.post("/projects", json={"name": "Last"})).json()["project"]
             await person.client.post(f"/projects/{made['id']}/select")

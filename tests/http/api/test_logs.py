@@ -34,7 +34,7 @@ async def test_log_lines_are_json_without_secrets_or_message_texts(
     cast: Cast, anyone: httpx2.AsyncClient, owner_conn: psycopg.Connection, server_log: Path
 ):
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     owner_conn.execute("UPDATE cw_messages SET content = %s", [TEXT])
     already = await asyncio.to_thread(lambda: len(server_log.read_bytes()))
     member = cast.member.client

@@ -23,7 +23,7 @@ from proofdesk.projects import scope
 from tests.support import stories
 from tests.support.databases import delete_all_rows
 from tests.support.jobs import start_run
-from tests.support.server import PLAIN, Cast, client_of, free_port
+from tests.support.server import PLAIN, Cast, free_port, open_client
 
 PAGE = Path(__file__).parents[3] / "docs" / "monitoring.md"
 PATIENCE = 60.0
@@ -99,18 +99,18 @@ async def scraped(client: httpx2.AsyncClient) -> Metrics:
 
 async def _get(served: str, path: str) -> None:
     # A connection of its own, so that either process may take it.
-    async with client_of(served, timeout=PATIENCE) as client:
+    async with open_client(served, timeout=PATIENCE) as client:
         await client.get(path)
 
 
 async def test_requests_are_counted_by_route_over_all_processes(served: str, tidy_url: str):
-    async with client_of(served, timeout=PATIENCE) as client:
+    async with open_client(served, timeout=PATIENCE) as client:
         before = await scraped(client)
         await asyncio.gather(*(_get(served, f"/api/v1/conversations/{n}/thread") for n in range(30)))
         await asyncio.gather(*(_get(served, f"/nothing/{n}") for n in range(10)))
         await client.request("BREW", "/health")
         for _ in range(5):  # whichever process answers
-            async with client_of(served, timeout=PATIENCE) as another:
+            async with open_client(served, timeout=PATIENCE) as another:
                 after = await scraped(another)
 
             thread = {"route": "/v1/conversations/{conversation_id}/thread", "method": "GET"}
@@ -141,7 +141,7 @@ async def test_metrics_count_runs_chunks_queue_and_lag_of_all_projects(
 
         await runs.execute(db, inside, begun.run, work)
         await runs.request(db, inside, "embeddings_run", "manual")
-        stories.tell(owner_conn, project_id)
+        stories.insert_conversations(owner_conn, project_id)
         await stories.make_searchable(db, project_id)
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'pending'")
     owner_conn.execute(
@@ -150,7 +150,7 @@ async def test_metrics_count_runs_chunks_queue_and_lag_of_all_projects(
     )
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
     chunks = owner_conn.execute("SELECT count(*) FROM rag_chunks").fetchone()
-    async with client_of(served, timeout=PATIENCE) as client:
+    async with open_client(served, timeout=PATIENCE) as client:
         found = await _fresh(client)
     assert found.of("proofdesk_database_up") == 1
     assert found.of("proofdesk_runs_total", job_type="chatwoot_sync", outcome="ok") == 2
@@ -172,7 +172,7 @@ async def _fresh(client: httpx2.AsyncClient) -> Metrics:
 
 
 async def test_the_monitoring_page_names_every_metric(served: str, tidy_url: str, owner_conn: psycopg.Connection):
-    async with client_of(served, timeout=PATIENCE) as client:
+    async with open_client(served, timeout=PATIENCE) as client:
         found = await scraped(client)
     named = set(re.findall(r"^\| `(proofdesk_\w+)`", PAGE.read_text("utf-8"), re.MULTILINE))
     always = found.names | {"proofdesk_sync_lag_seconds"}  # left out where nothing is read by schedule
@@ -182,7 +182,7 @@ async def test_the_monitoring_page_names_every_metric(served: str, tidy_url: str
 
 
 async def test_metrics_contain_no_personal_data(served: str, cast: Cast, owner_conn: psycopg.Connection):
-    async with client_of(served, timeout=PATIENCE) as client:
+    async with open_client(served, timeout=PATIENCE) as client:
         text = (await client.get("/metrics")).text
     for secret in (str(cast.member.project_id), "Project A", "member", "stranger"):
         assert secret not in text

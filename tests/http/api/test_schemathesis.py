@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from proofdesk.http.api import openapi
 from tests.support import stories
 from tests.support.response_schemas import app
-from tests.support.server import Person, sign_up
+from tests.support.server import Person, create_person
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
@@ -57,7 +57,7 @@ EACH = settings(
 @pytest.fixture
 def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterator[Person]:
     """A member whose active project has conversations."""
-    somebody = sign_up(server, owner_conn, "tester")
+    somebody = create_person(server, owner_conn, "tester")
     row = owner_conn.execute(
         "WITH made AS (INSERT INTO account_scopes (scope_key, name) VALUES ('a', 'a') RETURNING id)"
         " INSERT INTO projects (account_scope_id, name, created_by) SELECT id, 'Studio', %s FROM made RETURNING id",
@@ -72,7 +72,7 @@ def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterat
     )
     owner_conn.execute("UPDATE sessions SET active_project_id = %s", [row[0]])
     owner_conn.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
-    stories.tell(owner_conn, row[0])
+    stories.insert_conversations(owner_conn, row[0])
     yield somebody
 
 

@@ -11,7 +11,7 @@ from tests.support.server import Cast
 @pytest.fixture
 async def searchable(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return cast
 

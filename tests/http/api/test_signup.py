@@ -17,7 +17,7 @@ from proofdesk.audit.events import system_actor
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from proofdesk_simulators.telegram import TelegramSimulator
-from tests.support.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, client_of
+from tests.support.server import ORIGIN, PIN_SECRET, WEBHOOK_SECRET, Cast, open_client
 
 OWNER, EVE = 4711, 6666
 ACCOUNT = {"username": "amina", "password": "a long enough password"}
@@ -92,7 +92,7 @@ async def test_two_confirmations_at_once_create_one_account(
 ):
     request_id = (await _start(anyone)).json()["signup_request_id"]
     pin = _pin(simulator)
-    async with client_of(str(anyone.base_url)) as other:
+    async with open_client(str(anyone.base_url)) as other:
         answers = await asyncio.gather(*(_confirm((anyone, other)[n % 2], request_id, pin) for n in range(8)))
     codes = Counter(a.json().get("error", "in") for a in answers)
     assert codes == {"in": 1, "signup_request_invalid": 7}

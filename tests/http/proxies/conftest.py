@@ -11,7 +11,7 @@ import pytest
 
 from proofdesk.database.pool import Database
 from tests.http.proxies.nginx import Proxy, nginx
-from tests.support.server import Person, free_port, serving, sign_up
+from tests.support.server import Person, create_person, free_port, run_server
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 def behind(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that believes 127.0.0.1."""
     log = tmp_path_factory.mktemp("behind") / "server.log"
-    with serving(database_url, log, TRUSTED_PROXIES="127.0.0.1") as url:
+    with run_server(database_url, log, TRUSTED_PROXIES="127.0.0.1") as url:
         yield url
 
 
@@ -81,6 +81,6 @@ def broken(behind: str, tmp_path: Path) -> Proxy:
 @pytest.fixture
 async def amina(behind: str, db: Database, owner_conn: psycopg.Connection) -> AsyncIterator[Person]:
     """Somebody with a password and a session."""
-    person = sign_up(behind, owner_conn, "amina")
+    person = create_person(behind, owner_conn, "amina")
     yield person
     await person.client.aclose()

@@ -16,9 +16,9 @@ async def tab(cast: Cast, owner_conn: psycopg.Connection, server: str, visit: Vi
     """The trail of a project in which a message was drafted on two pieces of evidence."""
     member = cast.member
     assert member.project_id is not None
-    stories.tell(owner_conn, member.project_id)
+    stories.insert_conversations(owner_conn, member.project_id)
     # A conversation so long that what is cited would be out of sight.
-    story = [stories.Written("contact", "Amina", f"Line {n}. " + "And so on. " * 20) for n in range(40)]
+    story = [stories.StoryMessage("contact", "Amina", f"Line {n}. " + "And so on. " * 20) for n in range(40)]
     stories._conversation(owner_conn, member.project_id, 500, 1, 500, "open", [], story)
     cited = owner_conn.execute(
         "SELECT message_id FROM cw_messages WHERE conversation_id = 500 AND content LIKE 'Line 20.%'"

@@ -16,7 +16,7 @@ async def test_a_person_signs_in_searches_and_reads_the_thread(
     await accounts.create(db, "amina", "long enough pw")
     made = await new_projects.create(db, system_actor(), "Studio")
     owner_conn.execute("INSERT INTO project_members SELECT %s, %s, id FROM app_users", [made.id, made.account_scope_id])
-    stories.tell(owner_conn, made.id)
+    stories.insert_conversations(owner_conn, made.id)
     await stories.make_searchable(db, made.id)
 
     page = await visit(server, silent=True)

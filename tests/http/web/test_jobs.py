@@ -91,7 +91,7 @@ async def test_a_job_is_paused_resumed_and_paced_by_forms(cast: Cast, owner_conn
 async def tabs(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> list[Page]:
     """A tab each of two people who look at the jobs of the same project; complaints of the pages fail the test."""
     project = project_of(cast)
-    stories.tell(owner_conn, project)
+    stories.insert_conversations(owner_conn, project)
     await cast.owner.client.post(f"/projects/{project}/select")
     pages = [await visit(server, person.token) for person in (cast.owner, cast.member)]
     for page in pages:

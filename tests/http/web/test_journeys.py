@@ -25,7 +25,7 @@ from proofdesk_simulators.chatwoot import ChatwootSimulator
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import TelegramSimulator as Telegram
 from tests.support.browser import Visit
-from tests.support.server import WEBHOOK_SECRET, serving
+from tests.support.server import WEBHOOK_SECRET, run_server
 
 PASSWORD = "long enough pw"
 OWNER = 4711  # in Telegram
@@ -56,7 +56,7 @@ def desk(tidy_url: str, studio: tuple[ChatwootSimulator, str], tmp_path: Path) -
         "EMBEDDING_PROVIDER": "local",
         "WORKER_INTERVAL_SECONDS": "1",
     }
-    with serving(tidy_url, tmp_path / "server.log", **settings) as url, _worker(tidy_url, settings):
+    with run_server(tidy_url, tmp_path / "server.log", **settings) as url, _worker(tidy_url, settings):
         yield url
 
 

@@ -16,7 +16,7 @@ from tests.support.server import Cast
 async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Page:
     """A tab of the member in Berlin, with conversations in his project; what it complains about fails the test."""
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return await visit(server, cast.member.token, silent=True, timezone_id="Europe/Berlin", locale="en-GB")
 

@@ -24,7 +24,7 @@ async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: 
     """A tab of the owner, whose project has conversations and a draft; its cache is empty."""
     project = cast.member.project_id
     assert project is not None
-    stories.tell(owner_conn, project)
+    stories.insert_conversations(owner_conn, project)
     await stories.make_searchable(db, project)
     await cast.owner.client.post(f"/projects/{project}/select")
     await cast.owner.client.post(

@@ -10,7 +10,7 @@ from proofdesk.database.pool import Database
 from proofdesk_simulators.telegram import TelegramSimulator
 from tests.support import stories
 from tests.support.browser import Visit
-from tests.support.pages import HTML, PART, submit_and_follow, submit_form, get_page
+from tests.support.pages import HTML, PART, get_page, submit_and_follow, submit_form
 from tests.support.server import Cast, Person
 
 CHAT = 4711
@@ -22,7 +22,7 @@ async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast
     """The member's project has conversations; its contact Amina has a chat with the bot too."""
     project = cast.member.project_id
     assert project is not None
-    stories.tell(owner_conn, project)
+    stories.insert_conversations(owner_conn, project)
     await stories.make_searchable(db, project)
     owner_conn.execute(
         "UPDATE cw_contacts SET additional_attributes = jsonb_build_object('social_telegram_user_id', %s::text)"

@@ -18,7 +18,7 @@ from tests.support.server import Cast
 async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     """The member's project has conversations, cut into chunks."""
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return cast
 
@@ -122,7 +122,7 @@ async def test_a_thread_shows_the_message_that_was_found(told: Cast):
 async def test_a_long_thread_is_shown_around_the_message(told: Cast, owner_conn: psycopg.Connection):
     project = told.member.project_id
     assert project is not None
-    long = [stories.Written("contact", "Noor", f"Number {n}.") for n in range(80)]
+    long = [stories.StoryMessage("contact", "Noor", f"Number {n}.") for n in range(80)]
     stories._conversation(owner_conn, project, 300, 1, 30, "open", [], long)
     thread = f"/conversations/cw:{project}:7:300/thread?hit=cwmsg:{project}:7:30040"
     part = (await told.member.client.get(thread, headers=PART)).text

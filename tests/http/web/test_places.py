@@ -15,7 +15,7 @@ from tests.support.server import Cast
 async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     """The member's project has conversations, cut into chunks."""
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return cast
 
@@ -32,7 +32,7 @@ async def test_the_overview_tells_what_there_is_and_how_fresh_it_is(told: Cast, 
     assert re.search(r"Messages</dt><dd>9<", page) and "No failed runs." in page
     assert page.count('data-value="') == 60 and '<td class="number" data-value="3">3</td>' in page
     assert told.member.project_id is not None
-    both = [told.member.project_id, stories.scope_of(owner_conn, told.member.project_id)]
+    both = [told.member.project_id, stories.account_scope_id(owner_conn, told.member.project_id)]
     owner_conn.execute(
         "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, finished_at, error)"
         " VALUES (%s, %s, 'chatwoot_sync', 'manual', 'ok', now(), NULL),"
@@ -67,7 +67,7 @@ async def test_lists_are_turned_page_by_page(told: Cast, owner_conn: psycopg.Con
     project = told.member.project_id
     assert project is not None
     for number in range(300, 352):
-        story = [stories.Written("contact", f"Person {number}", "Hello there.")]
+        story = [stories.StoryMessage("contact", f"Person {number}", "Hello there.")]
         stories._conversation(owner_conn, project, number, 1, number, "open", [], story)
     for path in ("/conversations", "/contacts"):
         first = await seen(told.member, path)

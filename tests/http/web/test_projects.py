@@ -15,8 +15,8 @@ from proofdesk_simulators import chatwoot
 from proofdesk_simulators.serving import running
 from tests.support import stories
 from tests.support.browser import Visit
-from tests.support.pages import HTML, PART, submit_and_follow, submit_form, get_page
-from tests.support.server import Cast, Person, serving, sign_up
+from tests.support.pages import HTML, PART, get_page, submit_and_follow, submit_form
+from tests.support.server import Cast, Person, create_person, run_server
 
 
 def sources_of(person: Person) -> str:
@@ -48,7 +48,7 @@ async def test_a_project_shows_what_it_holds_and_why_chatwoot_lists_nothing(
 ):
     member = cast.member
     assert member.project_id is not None
-    stories.tell(owner_conn, member.project_id)
+    stories.insert_conversations(owner_conn, member.project_id)
     await submit_form(member, sources_of(member), external_id=f"{stories.ACCOUNT}:2")
     assert sources_of(member) in await get_page(member, "/projects")
     part = (await member.client.get(sources_of(member), headers=PART)).text
@@ -78,8 +78,8 @@ async def tab(
     simulator = chatwoot.build("studio")
     with running(chatwoot.create_app(simulator)) as chatwoot_url:
         known = {"CHATWOOT_BASE_URL": chatwoot_url, "CHATWOOT_API_TOKEN": simulator.admin_token}
-        with serving(database_url, tmp_path / "server.log", EMBEDDING_PROVIDER="local", **known) as url:
-            person = sign_up(url, owner_conn, "amina")
+        with run_server(database_url, tmp_path / "server.log", EMBEDDING_PROVIDER="local", **known) as url:
+            person = create_person(url, owner_conn, "amina")
             person.project_id = (await person.client.post("/projects", json={"name": "Studio"})).json()["project"]["id"]
             yield await visit(url, person.token)
             await person.client.aclose()

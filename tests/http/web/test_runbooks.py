@@ -36,12 +36,8 @@ async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):
     page = (await cast.member.client.get(NOTHING_FOUND, headers=HTML)).text
     runbook = registry.get_runbook("search-returns-no-results")
-    assert (
-        layout.format_code(runbook.symptom) in page
-        and layout.format_code(runbook.impact) in page
-       
+    assert layout.format_code(runbook.symptom) in page and layout.format_code(runbook.impact) in page
     assert "Run checks" in page
-    )
     assert 'class="light' not in page and 'id="cause"' not in page
 
 

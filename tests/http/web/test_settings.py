@@ -11,7 +11,7 @@ from proofdesk.accounts.sessions import LoginAttempt
 from proofdesk.database.pool import Database
 from proofdesk.settings import Settings
 from tests.support.audit_events import list_actions, tamper_with_events
-from tests.support.pages import PART, submit_and_follow, submit_form, get_page
+from tests.support.pages import PART, get_page, submit_and_follow, submit_form
 from tests.support.server import PASSWORD, Cast
 
 
