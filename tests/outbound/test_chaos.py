@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SMALL = {"workers": 2, "projects": 2, "messages": 60, "kill-every": 0.2, "between": 8, "kills": 2}
-SMALL |= {"faults": 4, "hangs": 30, "lease": 4, "seconds": 90, "settle": 150, "seed": 6}
+SMALL = {"workers": 2, "projects": 2, "messages": 60, "kill-every": 0.2, "between": 4, "kills": 2}
+SMALL |= {"faults": 4, "hangs": 30, "lease": 4, "seconds": 60, "settle": 150, "seed": 6}
 
 
 @pytest.mark.long

@@ -33,7 +33,7 @@ _NUMBERS = count(1)
 
 @dataclass
 class SyncedProject:
-    """What tests do with a synced project. E-mail goes to a channel that keeps it, Chatwoot messages to the simulator."""
+    """What tests do with a synced project. E-mail goes to a channel that keeps it, other messages to simulators."""
 
     resources: Resources
     scope: Scope

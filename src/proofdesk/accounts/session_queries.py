@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from proofdesk.accounts.queries import UserAccount
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_optional, fetch_value
 
 
