@@ -137,6 +137,6 @@ async def test_in_a_browser_the_checks_appear_where_one_is(told: Cast, server: s
 async def told(cast: Cast, db: Database, owner_conn: psycopg.Connection) -> Cast:
     """The member's project has conversations, cut into chunks."""
     assert cast.member.project_id is not None
-    stories.tell(owner_conn, cast.member.project_id)
+    stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
     return cast
