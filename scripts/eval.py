@@ -226,7 +226,9 @@ async def _project(db: Database, corpus: Path) -> Scope:
     with _timed("chunks and terms"):
         await index_conversations(db, project_scope, ChunkLimits.from_settings(_settings()))
     with _timed("vectors"):
-        await vectors.embed_pending(db, project_scope, LocalModel(), vectors.EmbeddingOptions.from_settings(_settings()))
+        await vectors.embed_pending(
+            db, project_scope, LocalModel(), vectors.EmbeddingOptions.from_settings(_settings())
+        )
     with _timed("vector index"), embedded.running_server(HOME) as url:
         await vector_index.maintain_index(db, url, project_scope)
     with _timed("vacuum"):

@@ -1,23 +1,22 @@
-"""Write docs/fidelity.md: how the real services behave, where that was read, and which test holds Proofdesk to it.
+"""The page docs/fidelity.md: how the real services behave, where that was read, and which test holds Proofdesk to it.
 
-The page is collected from the `fidelity` marks of the tests. `make docs` runs it; a test compares.
+The page is collected from the `fidelity` marks of the tests. `scripts/reference.py` writes it.
 """
 
 import ast
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "fidelity.md"
 _INTRODUCTION = """\
 # Fidelity
 
-The simulators behave as the real services do, also where that is inconvenient. Each row is a behaviour of a real service, the
-place where it was read or tried, and a test that fails when Proofdesk no longer handles it. Generated from the `fidelity`
-marks of the tests (`make docs`). What Proofdesk relies on in Chatwoot is explained in [chatwoot.md](chatwoot.md).
+The simulators behave as the real services do, also where that is inconvenient. Each row is a behaviour of a real
+service, the place where it was read or tried, and a test that fails when Proofdesk no longer handles it. Generated
+from the `fidelity` marks of the tests (`make docs`). [chatwoot.md](chatwoot.md) explains what Proofdesk relies on in
+Chatwoot.
 """
 
 
@@ -58,13 +57,3 @@ def _arguments(decorator: ast.expr) -> tuple[str, str, str] | None:
         return None
     service, behaviour, source = (ast.literal_eval(argument) for argument in decorator.args)
     return service, behaviour, source
-
-
-def main() -> int:
-    """Write the page."""
-    PAGE.write_text(page(), "utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

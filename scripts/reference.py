@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md, docs/runbooks.md, docs/reference/*.md and deploy/env.example from the code.
+"""Write docs/configuration.md, runbooks.md, fidelity.md, reference/*.md and deploy/env.example from the code.
 
 `--check` only reports whether they are up to date.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import api_page
 import click
+import fidelity
 import typer
 
 from proofdesk.cli import app, load
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     """Return the text of each generated page."""
     return {
         ROOT / "docs" / "configuration.md": configuration(),
+        ROOT / "docs" / "fidelity.md": fidelity.page(),
         ROOT / "docs" / "reference" / "api.md": api_page.page(),
         ROOT / "docs" / "reference" / "commands.md": commands(),
         ROOT / "docs" / "runbooks.md": runbooks(),

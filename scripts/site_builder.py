@@ -1,8 +1,8 @@
 """Build the documentation as a site in var/site: `make site`. scripts/assets.py copies the site into the package.
 
-Zensical puts a few scripts into the pages themselves, and its search adds a style element: the Content-Security-Policy of
-Proofdesk forbids both. The scripts are moved to files here, and the style becomes a constructed style sheet. A link that
-leads nowhere fails the build with `--strict`.
+Zensical puts a few scripts into the pages themselves, and its search adds a style element. The Content-Security-Policy
+of Proofdesk forbids both. The scripts are moved to files here, and the style becomes a constructed style sheet. A link
+that leads nowhere fails the build with `--strict`.
 """
 
 import hashlib

@@ -113,7 +113,9 @@ async def test_evidence_is_found(told: Cast):
 async def test_verification_names_the_first_wrong_event(told: Cast, owner_conn: psycopg.Connection):
     proof = (await told.member.client.get("/audit/verify")).json()["proof"]
     assert (proof["events"], proof["fault"], proof["event_id"]) == (3, "", None) and len(proof["last_hash"]) == 64
-    tamper_with_events(owner_conn, "UPDATE audit_events SET actor_username = 'member' WHERE action = 'outbound.approve'")
+    tamper_with_events(
+        owner_conn, "UPDATE audit_events SET actor_username = 'member' WHERE action = 'outbound.approve'"
+    )
     proof = (await told.member.client.get("/audit/verify")).json()["proof"]
     [event] = (await asked(told.member, action="outbound.approve"))["events"]
     assert proof["event_id"] == event["id"] and "was changed" in proof["fault"]

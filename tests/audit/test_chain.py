@@ -126,9 +126,7 @@ async def test_references_are_stored_as_they_are(db: Database, project: Scope):
     """The chain does not know what a reference names: `evidence` validates and resolves it."""
     refs = [EvidenceRef("cw_messages", "no such message", {"page": 1}), EvidenceRef("elsewhere", "x")]
     async with db.scoped(project) as conn:
-        await audit_events.record(
-            conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=refs
-        )
+        await audit_events.record(conn, system_actor(), "test.done", "thing", 1, scope=project, evidence_refs=refs)
     [event] = await chain.list_events(db, project, project.actor, AuditFilter(action="test.done"), 10, 0)
     assert event.evidence_refs == [
         {"source": "cw_messages", "ref": "no such message", "meta": {"page": 1}},
@@ -171,7 +169,9 @@ async def test_event_moved_to_another_chain_is_detected(db: Database, project: S
     other = await new_project(db, "Other")
     await add(db, project, 3)
     numbers = await ids(db, project)
-    tamper_with_events(owner_conn, "UPDATE audit_events SET project_id = %s WHERE id = %s", other.project_id, numbers[1])
+    tamper_with_events(
+        owner_conn, "UPDATE audit_events SET project_id = %s WHERE id = %s", other.project_id, numbers[1]
+    )
     assert (await chain.verify(db, project)).event_id == numbers[2]
     assert f"Event {numbers[1]} was added behind the end" in (await chain.verify(db, other)).fault
 

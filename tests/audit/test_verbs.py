@@ -131,7 +131,10 @@ async def test_retry_of_failed_chunks_is_recorded_if_there_are_any(
     assert list_actions(owner_conn, "embeddings.") == []
     owner_conn.execute("UPDATE rag_chunks SET embedding_status = 'failed'")
     reset = await vectors.retry_failed(db, project)
-    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["payload"]) == ("embeddings.retry_failed", {"reset": reset})
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["payload"]) == (
+        "embeddings.retry_failed",
+        {"reset": reset},
+    )
 
 
 async def test_failed_event_rolls_back_its_change(
@@ -163,6 +166,12 @@ async def test_request_id_is_recorded(anyone: httpx2.AsyncClient, db: Database, 
     assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("auth.login", "find-me-in")
     headers = {"x-request-id": "find-me-made", "x-csrf-token": signed.cookies["csrf_token"]}
     await anyone.post("/projects", json={"name": "Studio"}, headers=headers)
-    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("project.created", "find-me-made")
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == (
+        "project.created",
+        "find-me-made",
+    )
     await anyone.post("/auth/logout", headers={"x-request-id": "find-me-out"})
-    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == ("auth.logout", "find-me-out")
+    assert (newest_event(owner_conn)["action"], newest_event(owner_conn)["request_id"]) == (
+        "auth.logout",
+        "find-me-out",
+    )

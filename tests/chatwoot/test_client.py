@@ -54,6 +54,11 @@ async def test_token_repeated_in_a_refusal_is_masked(
     assert "Bad header: ***" in error.message and simulator.admin_token not in f"{error.message}{error.details}"
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A proxy answers 404, too.",
+    "Chatwoot 4.15.1, [C-04](chatwoot.md)",
+)
 async def test_only_chatwoots_own_404_means_deleted(simulator: ChatwootSimulator, connect: Connect):
     client = connect(simulator)
     assert await client.conversation(1, 77) is None and await client.messages(1, 77, 0, 100) is None
@@ -62,6 +67,11 @@ async def test_only_chatwoots_own_404_means_deleted(simulator: ChatwootSimulator
         await client.messages(1, 77, 0, 100)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "The list of a contact ends at twenty conversations.",
+    "Chatwoot 4.15.1, [C-15](chatwoot.md)",
+)
 async def test_all_conversations_of_a_contact_are_listed(simulator: ChatwootSimulator, connect: Connect):
     first = simulator.create_conversation(1, content="First")
     contact = first.contact.id

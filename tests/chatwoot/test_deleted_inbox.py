@@ -20,6 +20,11 @@ def _inboxes(conn: psycopg.Connection) -> set[int]:
     return {row[0] for row in conn.execute("SELECT DISTINCT inbox_id FROM cw_conversations").fetchall()}
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A deleted inbox disappears at once, its conversations later.",
+    "Chatwoot 4.15.1, [C-17](chatwoot.md)",
+)
 async def test_conversations_of_a_deleted_inbox_are_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, studio: ChatwootSimulator, connect
 ):

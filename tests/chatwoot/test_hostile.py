@@ -109,6 +109,11 @@ def _stored(conn: psycopg.Connection) -> set[int]:
     return {row[0] for row in conn.execute("SELECT message_id FROM cw_messages")}
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Any field can hold any value: the client sees what customers and integrations wrote.",
+    "generated values in every field of a message",
+)
 async def test_hostile_message_never_loses_another(
     db: Database, project: Scope, simulator: ChatwootSimulator, owner_conn: psycopg.Connection
 ):

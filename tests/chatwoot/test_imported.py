@@ -48,6 +48,11 @@ def disturb(simulator: ChatwootSimulator, chance: random.Random, ids: list[int],
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Message lists are selected by id but ordered and cut by time, so imported history breaks a cursor over ids.",
+    "Chatwoot 4.15.1, [C-08](chatwoot.md), [C-09](chatwoot.md)",
+)
 async def test_sync_and_reconcile_end_with_exactly_what_chatwoot_has(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, seed: int
 ):
@@ -129,6 +134,11 @@ async def test_page_that_lacks_a_message_removes_nothing(
     assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A list that lacks a message does not prove a deletion.",
+    "Chatwoot 4.15.1, [C-08](chatwoot.md), [C-42](chatwoot.md)",
+)
 async def test_only_deleted_messages_are_removed(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):

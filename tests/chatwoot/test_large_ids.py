@@ -18,6 +18,11 @@ LARGE = [2**31, 2**40, 2**53]
 
 
 @pytest.mark.parametrize("number", LARGE)
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Ids can exceed 32 bits.",
+    "Chatwoot 4.15.1, [C-14](chatwoot.md)",
+)
 async def test_large_ids_are_synced_and_reconciled(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, number: int
 ):

@@ -22,6 +22,11 @@ def quarantined(conn: psycopg.Connection) -> int:
 
 
 @pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A proxy answers with a page of its own instead of Chatwoot.",
+    "Chatwoot 4.15.1, [C-02](chatwoot.md)",
+)
 async def test_proxy_page_for_messages_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect, kind: str
 ):
@@ -58,6 +63,11 @@ async def test_proxy_page_during_reconcile_removes_nothing(
     assert chatwoot_content(simulator)[1] <= stored_content(owner_conn)[1] <= before[1]
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A 401 rarely means that the token is wrong.",
+    "Chatwoot 4.15.1, [C-01](chatwoot.md)",
+)
 async def test_token_that_loses_its_rights_fails_the_run(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):

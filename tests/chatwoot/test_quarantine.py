@@ -32,7 +32,9 @@ async def test_unstorable_message_is_quarantined_alone(
     assert {(k[0], k[1]) for k in kept} == {("message", str(bad.id)), ("message", str(newest.id))}
     assert reason in kept[0][2]
     assert synced.counts.quarantined == synced.in_quarantine == 2
-    assert stored_content(owner_conn)[1] == {m for m in chatwoot_content(simulator)[1] if m[0] not in (bad.id, newest.id)}
+    assert stored_content(owner_conn)[1] == {
+        m for m in chatwoot_content(simulator)[1] if m[0] not in (bad.id, newest.id)
+    }
 
 
 @pytest.mark.parametrize("wrong", [{"created_at": 10**14}, {"created_at": "yesterday"}, {"message_type": "odd"}])

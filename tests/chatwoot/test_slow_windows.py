@@ -19,6 +19,11 @@ def quarantined(conn: psycopg.Connection) -> list[tuple[str, str, int | None]]:
     return conn.execute("SELECT entity, entity_id, conversation_id FROM sync_quarantine ORDER BY 1, 2").fetchall()
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A window of messages can take more than 15 seconds.",
+    "Chatwoot 4.15.1, [C-13](chatwoot.md)",
+)
 async def test_window_too_slow_for_chatwoot_is_made_smaller(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
@@ -106,6 +111,11 @@ async def test_conversation_that_cannot_be_read_at_all_is_quarantined(
 
 @pytest.mark.parametrize("kind", ["500", "502", "503", "504"])
 @pytest.mark.parametrize("path", ["*/conversations", "*/messages", "*/contacts"])
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A 500 can come in the middle of a walk.",
+    "Chatwoot 4.15.1, [C-03](chatwoot.md), [C-42](chatwoot.md)",
+)
 async def test_server_error_in_the_middle_of_a_walk_loses_nothing(
     db: Database,
     project: Scope,

@@ -122,6 +122,11 @@ async def test_recently_deleted_message_is_updated(
     assert owner_conn.execute("SELECT count(*) FROM cw_messages WHERE content LIKE '%hunter2%'").fetchone() == (0,)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A smaller message id can become visible after a larger one.",
+    "Chatwoot 4.15.1, [C-10](chatwoot.md)",
+)
 async def test_smaller_id_that_appears_later_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
@@ -137,6 +142,11 @@ async def test_smaller_id_that_appears_later_is_read(
     assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Several messages can have the same second.",
+    "Chatwoot 4.15.1, [C-11](chatwoot.md)",
+)
 async def test_second_message_in_the_same_second_is_read(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
@@ -151,6 +161,11 @@ async def test_second_message_in_the_same_second_is_read(
     assert stored_content(owner_conn) == chatwoot_content(simulator)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A list by activity moves while it is read.",
+    "Chatwoot 4.15.1, [C-06](chatwoot.md)",
+)
 async def test_pages_that_shift_during_a_walk_lose_nothing(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):
@@ -172,6 +187,11 @@ async def test_pages_that_shift_during_a_walk_lose_nothing(
     assert there[1] <= stored[1]
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A request of more than 15 seconds is answered with 500, so an unpaged list can fail for ever.",
+    "Chatwoot 4.15.1, [C-07](chatwoot.md), [C-13](chatwoot.md)",
+)
 async def test_too_slow_list_of_changes_is_read_by_pages(
     db: Database, project: Scope, owner_conn: psycopg.Connection, simulator: ChatwootSimulator, connect
 ):

@@ -27,6 +27,11 @@ async def _list_inboxes(client: ChatwootClient, number: int) -> None:
         await client.inboxes(1)
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "The throttle counts by clock minute and address, and sends no Retry-After.",
+    "Chatwoot 4.15.1, [C-12](chatwoot.md)",
+)
 async def test_two_workers_behind_one_address_finish_under_the_throttle(simulator: ChatwootSimulator):
     simulator.throttles.set("ip", 30, period=WINDOW)
     with running(create_app(simulator)) as url:

@@ -19,6 +19,11 @@ OPTIONS_HANDLING = pytest.mark.parametrize("more", ["ignore_startup_parameters =
 
 
 @OPTIONS_HANDLING
+@pytest.mark.fidelity(
+    "PgBouncer",
+    "`ignore_startup_parameters = options` drops the role silently.",
+    "tried with PgBouncer",
+)
 async def test_session_mode_keeps_the_role(database_url: str, db: Database, project: Scope, more: str):
     with pgbouncer.running(database_url, "session", more) as bouncer:
         async with open_database(bouncer.url, 3) as behind:
@@ -50,6 +55,11 @@ async def test_session_mode_migrates_and_locks(database_url: str):
         "server_round_robin = 1\nignore_startup_parameters = options",
         "default_pool_size=1",
     ],
+)
+@pytest.mark.fidelity(
+    "PgBouncer",
+    "Transaction mode shares sessions: roles, locks and LISTEN get lost.",
+    "pgbouncer.org/features.html; tried with PgBouncer",
 )
 async def test_shared_sessions_are_refused_with_the_cause(database_url: str, mode: str, more: str):
     with pgbouncer.running(database_url, mode, more) as bouncer:

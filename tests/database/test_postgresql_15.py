@@ -26,6 +26,11 @@ def server() -> Iterator[str]:
         yield url
 
 
+@pytest.mark.fidelity(
+    "PostgreSQL",
+    "Older servers refuse settings that a newer `pg_restore` writes.",
+    "tried with PostgreSQL 15",
+)
 async def test_backup_restores_into_postgresql_15_and_back(server: str, database_url: str, ours: World, tmp_path: Path):
     from_18, from_15 = tmp_path / "18.zip", tmp_path / "15.zip"
     backup.dump(database_url, from_18)
@@ -43,6 +48,11 @@ async def test_backup_restores_into_postgresql_15_and_back(server: str, database
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "en-US-u-kn-true", "ja"])
+@pytest.mark.fidelity(
+    "PostgreSQL",
+    "A database can have another locale and provider (ICU).",
+    "tried with PostgreSQL 15",
+)
 async def test_database_with_another_locale_works(server: str, locale: str):
     url = postgresql15.create(server, "elsewhere", f"LOCALE_PROVIDER icu ICU_LOCALE '{locale}'")
     migrate.migrate(url)

@@ -61,6 +61,11 @@ async def test_database_settings_change_nothing(strange: str):
             assert await cursor.fetchone() == ("2026-01-02 03:04:00+00", True)
 
 
+@pytest.mark.fidelity(
+    "PostgreSQL",
+    "`ALTER ROLE … SET` changes what statements mean.",
+    "tried with PostgreSQL 18",
+)
 async def test_role_settings_change_nothing(database_url: str, owner_conn: psycopg.Connection):
     role = sql.SQL("ALTER ROLE postgres IN DATABASE {} {}")
     name = sql.Identifier(owner_conn.info.dbname)

@@ -348,6 +348,11 @@ def test_a_base_url_needs_scheme_and_host(address: str):
 @pytest.mark.parametrize(
     "deviation", [{"index": "omit_zero"}, {"encoding": "named"}, {"most_texts": 2, "wording": "gemini"}], ids=str
 )
+@pytest.mark.fidelity(
+    "Embedding servers",
+    "Servers omit `index`, refuse base64 or `dimensions`, and send strings, NaN or other lengths.",
+    "GitHub issues named in `proofdesk_simulators.openai.habits`",
+)
 async def test_runs_and_searches_work_with_deviating_servers(
     db: Database, project: Scope, url: str, simulator: OpenAISimulator, ten_texts: list[str], deviation: dict[str, Any]
 ):

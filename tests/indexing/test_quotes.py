@@ -51,6 +51,11 @@ def marked(text: str) -> str:
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("style", ["marked", "plain", "header marked too"])
+@pytest.mark.fidelity(
+    "Mail programs",
+    "Each program and language introduces quoted mail differently.",
+    "Gmail, Outlook, Apple Mail, Thunderbird: [quoted-words](decisions/quoted-words.md)",
+)
 def test_headers_of_mail_programs_name_the_author(name: str, style: str):
     if style != "marked" and name == "a language that is not known":
         return

@@ -88,5 +88,7 @@ async def test_only_project_is_not_interrupted(
 def _write(conn: psycopg.Connection, project_id: UUID, word: str, many: int) -> None:
     """So many conversations of a message each."""
     for number in range(many):
-        said = [stories.StoryMessage("contact", "Amina Okafor", f"{word} asks where the parcel number {number} has got to.")]
+        said = [
+            stories.StoryMessage("contact", "Amina Okafor", f"{word} asks where the parcel number {number} has got to.")
+        ]
         stories._conversation(conn, project_id, 200 + number, 1, 200 + number, "open", [], said)

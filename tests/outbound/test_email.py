@@ -82,6 +82,11 @@ async def test_email_arrives_with_both_parts_and_unsubscribe_link(email: EmailCh
     assert '<p dir="auto">your invoice is &lt;paid&gt; &amp; done.</p>' in received.part("html")
 
 
+@pytest.mark.fidelity(
+    "Mail relays",
+    "A line that begins with a dot must be escaped.",
+    "RFC 5321, 4.5.2",
+)
 async def test_html_and_leading_dots_arrive_unchanged(email: EmailChannel, relay: SmtpSimulator):
     await email.send(message(text=".\n..two\nüber\r\nlast", html="<b>Hello</b>\n.\n"))
     assert relay.received[0].part("plain").splitlines() == [".", "..two", "über", "last"]

@@ -20,6 +20,11 @@ async def contacts(synced: SyncedProject) -> AsyncIterator[tuple[SyncedProject, 
 @pytest.mark.parametrize("opted_out", ["base", "mergee"])
 @pytest.mark.parametrize("named", ["contact", "address"])
 @pytest.mark.parametrize("reconciled", [False, True], ids=["synced", "reconciled"])
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "A merge moves conversations to one contact and deletes the other.",
+    "chatwoot/chatwoot, `app/actions/contact_merge_action.rb`",
+)
 async def test_opt_out_survives_contact_merge(
     contacts: tuple[SyncedProject, int, int], opted_out: str, named: str, reconciled: bool
 ):

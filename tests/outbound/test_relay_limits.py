@@ -73,6 +73,11 @@ def all_sent(desk: OutboundDesk) -> Any:
     return desk.rows("SELECT status, retry_count, count(*) FROM outbound_messages GROUP BY 1, 2")
 
 
+@pytest.mark.fidelity(
+    "Mail relays",
+    "A relay that limits sessions answers 421 instead of its banner.",
+    "Postfix, postconf(5): `smtpd_client_connection_count_limit`",
+)
 async def test_sessions_are_reused_and_adapt_to_the_relay(
     desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
@@ -97,6 +102,11 @@ async def test_sessions_are_reused_and_adapt_to_the_relay(
     ],
     ids=lambda limits: f"{limits.quota}-{limits.step}-{limits.messages_per_session}",
 )
+@pytest.mark.fidelity(
+    "Mail relays",
+    "Relays limit logins (454), messages of a session (421) and messages in a time (450, 452).",
+    "Postfix, postconf(5); Exim specification, 14; Gmail, support.google.com/a/answer/3726730",
+)
 async def test_relay_limit_fails_no_message(
     desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect, limits: Limits
 ):
@@ -118,6 +128,11 @@ async def test_two_workers_share_the_limit_of_the_relay(
     assert (tally.sent, tally.failed) == (60, 0)
 
 
+@pytest.mark.fidelity(
+    "Mail relays",
+    "A daily quota is a 550 5.4.5, permanent by its number only.",
+    "Gmail, support.google.com/a/answer/3726730",
+)
 async def test_daily_quota_delays_all_messages_with_the_reason(
     desk: OutboundDesk, limited: tuple[SmtpSimulator, str], connect: Connect
 ):
@@ -218,6 +233,11 @@ async def test_attempt_cut_off_before_a_session_is_not_delivered(limited: tuple[
 
 
 @needs_exim
+@pytest.mark.fidelity(
+    "Mail relays",
+    "Limits of sessions, logins and messages together.",
+    "tried with a real Exim",
+)
 async def test_200_mails_arrive_through_a_real_relay_with_limits(desk: OutboundDesk, connect: Connect):
     with exim.running(sessions=3, per_session=25, messages="150 / 5s", logins="40 / 5s") as relay:
         tally = await deliver(desk, [connect(relay.url), connect(relay.url)], 200)
@@ -250,6 +270,11 @@ async def test_real_relay_receives_every_email_unchanged(connect: Connect):
         assert all(len(line) <= 998 for raw in relay.raw() for line in raw.split(b"\n"))
 
 
+@pytest.mark.fidelity(
+    "Mail relays",
+    "A relay without SMTPUTF8 cannot take a non-ASCII address.",
+    "RFC 6531, 3.1",
+)
 async def test_non_ascii_address_needs_smtputf8(connect: Connect):
     simulator = SmtpSimulator(smtputf8=False)
     with smtp.running(simulator) as url:

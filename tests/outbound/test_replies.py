@@ -89,6 +89,11 @@ async def test_mail_of_a_contact_is_a_reply(approved_message: tuple[SyncedProjec
         ("note", {"message_type": "outgoing", "private": True}),
     ],
 )
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Surveys, reactions, bots and bounces arrive as messages of the contact.",
+    "the sample answers of Chatwoot 4.15.1; RFC 3834 for automatic mail",
+)
 async def test_automatic_messages_do_not_cancel(
     approved_message: tuple[SyncedProject, int], kind: str, how: dict[str, Any]
 ):

@@ -35,6 +35,11 @@ def make_older(synced: SyncedProject, by: timedelta) -> None:
     synced.conn.execute("UPDATE cw_conversations SET last_activity_at = last_activity_at - %s", [by])
 
 
+@pytest.mark.fidelity(
+    "Chatwoot",
+    "Accepted does not mean delivered: the channel can fail later.",
+    "Chatwoot 4.15.1, [C-23](chatwoot.md), [C-40](chatwoot.md)",
+)
 async def test_later_failure_is_shown_and_not_sent_again(synced: SyncedProject):
     [ours], [theirs] = await send_to_conversation(synced, WHATSAPP)
     assert ours.delivery is not None and ours.delivery.status == "sent"

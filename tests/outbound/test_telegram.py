@@ -137,6 +137,11 @@ async def test_wrong_token_costs_no_retry(telegram_server: tuple[TelegramSimulat
     await wrong.aclose()
 
 
+@pytest.mark.fidelity(
+    "Telegram",
+    "A group that becomes a supergroup answers 400 with `migrate_to_chat_id`.",
+    "TwiN/gatus issue 179",
+)
 async def test_moved_group_receives_messages_under_its_new_id(
     bot: Bot, simulator: TelegramSimulator, db: Database, project: Scope
 ):
@@ -178,6 +183,11 @@ async def test_move_to_an_invalid_id_is_refused(simulator: TelegramSimulator, bo
     [("blocked", "only they can unblock it"), ("never_started", "open a chat with the bot"), ("kicked", "add it again"),
      ("deactivated", "account was deleted"), ("chat_not_found", "open a chat with the bot")],
 )  # fmt: skip
+@pytest.mark.fidelity(
+    "Telegram",
+    "403 and 400 have different causes for the person.",
+    "tdlib/telegram-bot-api",
+)
 async def test_permanent_refusal_says_what_to_do(bot: Bot, simulator: TelegramSimulator, kind: str, hint: str):
     simulator.person(ADA)
     simulator.fail(kind, times=1)
@@ -187,6 +197,11 @@ async def test_permanent_refusal_says_what_to_do(bot: Bot, simulator: TelegramSi
     assert "/bind" not in failed.value.message
 
 
+@pytest.mark.fidelity(
+    "Telegram",
+    "429 names `retry_after` for the whole bot.",
+    "tdlib/telegram-bot-api",
+)
 async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     simulator.fail("too_many_requests", times=1)
@@ -199,6 +214,11 @@ async def test_limit_of_the_bot_delays_all_its_messages(bot: Bot, simulator: Tel
     assert channel.pause is not None and channel.pause.all_workers
 
 
+@pytest.mark.fidelity(
+    "Telegram",
+    "A text has at most 4,096 characters.",
+    "counted in the stricter of two ways: sources differ between code points and UTF-16 units",
+)
 async def test_text_length_is_counted_in_utf16_code_units(bot: Bot, simulator: TelegramSimulator):
     simulator.person(ADA)
     await TelegramChannel(bot, ChatMovesInMemory()).send(message("😀" * 2048))

@@ -22,7 +22,7 @@ FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
     "no worker": ("worker", lambda i: i.sql("DELETE FROM procrastinate_workers")),
     "a silent worker": (
         "worker",
-        lambda i: i.sql("UPDATE workers SET last_heartbeat_at = now() - interval '1 hour'"),
+        lambda i: i.sql("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"),
     ),
     "a lost run": ("lost-runs", lambda i: i.sql(LOST)),
     "no source": ("sources", lambda i: (i.set(chatwoot_account_id=None), i.sql("DELETE FROM project_sources"))),

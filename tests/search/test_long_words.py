@@ -22,6 +22,11 @@ SIGNED = ".".join((letters(1500, seed=2), letters(1500, seed=3), letters(40, see
 
 
 @pytest.mark.parametrize("word", [LONG, CYRILLIC, SIGNED, LONG.upper(), f"{LONG}'s"])
+@pytest.mark.fidelity(
+    "PostgreSQL",
+    "A btree entry has at most 2,704 bytes.",
+    "tried with PostgreSQL 18",
+)
 async def test_long_word_does_not_hide_other_text(desk: Desk, word: str):
     await desk.talk(f"My token is {word} and the parcel is late")
     await desk.talk("The invoice is wrong")

@@ -29,8 +29,12 @@ class StoryMessage:
 
 
 DELIVERY = [
-    StoryMessage("contact", "Amina Okafor", "Hello, my order 4471 was due on Friday and the delivery is still not here."),
-    StoryMessage("agent", "Jonas Weber", "Sorry about that! The courier reports a flooded depot, so the delivery is late."),
+    StoryMessage(
+        "contact", "Amina Okafor", "Hello, my order 4471 was due on Friday and the delivery is still not here."
+    ),
+    StoryMessage(
+        "agent", "Jonas Weber", "Sorry about that! The courier reports a flooded depot, so the delivery is late."
+    ),
     StoryMessage("agent", "Jonas Weber", "Courier promised Tuesday, check again.", private=True),
     StoryMessage("contact", "Amina Okafor", "It is Tuesday evening, still no delivery. I would like a refund, please."),
     StoryMessage("agent", "Jonas Weber", "The refund of 48.90 is on its way to your card. It takes two working days."),

@@ -1,4 +1,4 @@
-"""SQL of accounts, sessions and the counters of failed logins."""
+"""SQL of accounts and of the counters of failed logins."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,9 +38,6 @@ class AttemptCounter:
     purpose: str
     hits: int
     seconds_left: int
-
-
-# Accounts ---------------------------------------------------------------------------------------------------------
 
 
 async def fetch_account(conn: Conn, username: str) -> UserAccount | None:
@@ -147,9 +144,6 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
             disabled=disabled,
         )
     )
-
-
-# Sessions ---------------------------------------------------------------------------------------------------------
 
 
 # Failed logins ----------------------------------------------------------------------------------------------------

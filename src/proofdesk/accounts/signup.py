@@ -5,7 +5,6 @@ import hmac
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NoReturn
 from uuid import UUID, uuid4
 
 from proofdesk import logging
@@ -44,6 +43,9 @@ class SignupRequestInvalid(Invalid):
     """The request does not exist, or it was used."""
 
     code = "signup_request_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("This signup does not exist, or it was used. Start again.")
 
 
 class PinExpired(Invalid):
@@ -148,9 +150,10 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
 
     Raises `SignupRequestInvalid`, `PinExpired`, `InvalidPin`, `PinAttemptsExceeded` or `UsernameTaken`.
     """
-    request_id = _parse_id(confirmation.signup_request_id)
-    if request_id is None:
-        _raise_request_invalid()
+    try:
+        request_id = UUID(confirmation.signup_request_id)
+    except ValueError:
+        raise SignupRequestInvalid from None
     subject = quotas.subject_of_address(confirmation.address)
     if wait := await quotas.count_hits(db, (quotas.PINS_OF_ADDRESS, subject), (quotas.PINS, quotas.EVERYONE)):
         raise PinAttemptsExceeded(
@@ -211,7 +214,7 @@ async def _count_attempt(db: Database, settings: Settings, request_id: UUID) -> 
         counted = await signup_queries.count_attempt(conn, request_id, settings.signup_pin_max_attempts)
         request = counted or await signup_queries.fetch_request(conn, request_id)
     if request is None:
-        _raise_request_invalid()
+        raise SignupRequestInvalid
     if counted is None and request.expired:
         raise PinExpired("The PIN has expired. Start the signup again.")
     if counted is None:
@@ -237,7 +240,7 @@ async def _create_account(
                 payload = {"signup_request_id": str(request.id), "address": confirmation.address}
                 await events.record(conn, actor, "auth.signup_confirm", "user", account.id, payload=payload)
     if not request_deleted:
-        _raise_request_invalid()
+        raise SignupRequestInvalid
     if new_session is None:
         raise UsernameTaken(f"The username {request.username} has been taken meanwhile. Start again with another one.")
     return new_session
@@ -252,10 +255,6 @@ async def _record_failure(
     await events.record(
         conn, stranger, "auth.signup_failed", "signup_request", request_id, status="failed", payload=payload
     )
-
-
-def _raise_request_invalid() -> NoReturn:
-    raise SignupRequestInvalid("This signup does not exist, or it was used. Start again.")
 
 
 def _status(settings: Settings, owner: TelegramBinding | None) -> SignupStatus:
@@ -290,13 +289,6 @@ def _message(settings: Settings, address: str, started: StartedSignup, pin: str)
         f"Give them the PIN only if you know who they are. It works once, until {started.expires_at:%H:%M} UTC. "
         "Otherwise do nothing: without the PIN no account is created."
     )
-
-
-def _parse_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _in_minutes(seconds: int) -> str:

@@ -24,7 +24,7 @@ from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing, webhooks
 from proofdesk.http.cookies import clear_session_cookies, session_token
 from proofdesk.http.dependencies import Unauthorized
-from proofdesk.http.errors import INTERNAL_ERROR, ErrorResponse
+from proofdesk.http.errors import INTERNAL_ERROR, HttpError
 from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, layout, routers
 from proofdesk.jobs import resources
@@ -135,7 +135,7 @@ async def _error_to_page(request: Request, error: Exception) -> Response:
     return await layout.render_error(request, described)
 
 
-def _describe(error: Exception) -> ErrorResponse:
+def _describe(error: Exception) -> HttpError:
     described = errors.describe_error(error)
     if isinstance(error, psycopg.Error):
         report = log.error if described is INTERNAL_ERROR else log.warning
@@ -147,5 +147,5 @@ def _internal_error() -> Response:
     return _to_json(INTERNAL_ERROR)
 
 
-def _to_json(error: ErrorResponse) -> Response:
+def _to_json(error: HttpError) -> Response:
     return failure(error.status, error.code, error.message, error.details, error.headers)

@@ -19,7 +19,7 @@ Codes = dict[int, set[str]]
 
 
 @dataclass(frozen=True)
-class ErrorResponse:
+class HttpError:
     """An error as JSON and pages show it."""
 
     status: int
@@ -29,7 +29,7 @@ class ErrorResponse:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-INTERNAL_ERROR = ErrorResponse(
+INTERNAL_ERROR = HttpError(
     500, "internal_error", "Proofdesk failed unexpectedly. The log shows the cause under this request id."
 )
 _HTTP_ERRORS = {
@@ -38,18 +38,18 @@ _HTTP_ERRORS = {
 }
 
 
-def describe_error(error: Exception) -> ErrorResponse:
+def describe_error(error: Exception) -> HttpError:
     """Return the response for an error; `INTERNAL_ERROR` for one that no rule covers."""
     match error:
         case ProofdeskError():
             return _describe_own(error)
         case RequestValidationError():
-            return ErrorResponse(400, "invalid_request", "Some fields are invalid.", {"fields": _fields(error)})
+            return HttpError(400, "invalid_request", "Some fields are invalid.", {"fields": _fields(error)})
         case psycopg.Error():
             return _describe_database_error(error)
         case HTTPException():
             code, message = _HTTP_ERRORS.get(error.status_code, ("invalid_request", "The request cannot be read."))
-            return ErrorResponse(error.status_code, code, message, headers=dict(error.headers or {}))
+            return HttpError(error.status_code, code, message, headers=dict(error.headers or {}))
         case _:
             return INTERNAL_ERROR
 
@@ -77,7 +77,7 @@ def inherited_codes(route: APIRoute, method: str) -> Codes:
     return codes
 
 
-def _describe_own(error: ProofdeskError) -> ErrorResponse:
+def _describe_own(error: ProofdeskError) -> HttpError:
     headers: dict[str, str] = {}
     match error:
         case middleware.PayloadTooLarge():
@@ -95,12 +95,12 @@ def _describe_own(error: ProofdeskError) -> ErrorResponse:
             status = 502 if error.configured and error.code != "database_unavailable" else 503
         case _:
             return INTERNAL_ERROR
-    return ErrorResponse(status, error.code, error.message, error.details, headers)
+    return HttpError(status, error.code, error.message, error.details, headers)
 
 
-def _describe_database_error(error: psycopg.Error) -> ErrorResponse:
+def _describe_database_error(error: psycopg.Error) -> HttpError:
     if is_data_error(error):
-        return ErrorResponse(400, "invalid_request", "The database cannot store one of the values.")
+        return HttpError(400, "invalid_request", "The database cannot store one of the values.")
     unavailable = classify(error)
     return INTERNAL_ERROR if unavailable is None else _describe_own(unavailable)
 

@@ -11,7 +11,7 @@ from proofdesk.runbooks import registry
 encode = msgspec.json.Encoder().encode
 
 
-class Envelope(Response):
+class JsonEnvelope(Response):
     """A JSON response: times in UTC with `Z`, UUIDs as strings, rows (dataclasses) as objects."""
 
     media_type = "application/json"
@@ -21,14 +21,14 @@ class Envelope(Response):
         return encode(content)
 
 
-def success(status: int = 200, /, **fields: Any) -> Envelope:
+def success(status: int = 200, /, **fields: Any) -> JsonEnvelope:
     """Return `{"ok": true, …fields, "request_id"}`."""
-    return Envelope({"ok": True, **fields, "request_id": request_id()}, status)
+    return JsonEnvelope({"ok": True, **fields, "request_id": request_id()}, status)
 
 
 def failure(
     status: int, code: str, message: str, details: dict[str, Any] | None = None, headers: dict[str, str] | None = None
-) -> Envelope:
+) -> JsonEnvelope:
     """Return `{"ok": false, "error", "message", "details"?, "request_id"}`.
 
     `details.runbook` names the runbook for the code, when there is one.
@@ -39,7 +39,7 @@ def failure(
     content: dict[str, Any] = {"ok": False, "error": code, "message": message}
     if details:
         content["details"] = details
-    return Envelope(content | {"request_id": request_id()}, status, headers)
+    return JsonEnvelope(content | {"request_id": request_id()}, status, headers)
 
 
 def request_id() -> str:

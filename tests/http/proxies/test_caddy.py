@@ -41,9 +41,7 @@ def site(behind: str, tmp_path: Path) -> Iterator[str]:
         caddy.wait(10)
 
 
-async def test_forged_headers_are_ignored_behind_caddy(
-    site: str, amina: Person, owner_conn: psycopg.Connection
-):
+async def test_forged_headers_are_ignored_behind_caddy(site: str, amina: Person, owner_conn: psycopg.Connection):
     async with browser(site, None, "127.0.0.11") as client:
         wrong = {"username": "nobody", "password": "wrong"}
         refused = await client.post("/auth/login", json=wrong, headers={"x-forwarded-for": "203.0.113.66"})

@@ -58,7 +58,9 @@ async def test_the_proxy_is_trusted_and_its_client_is_not(
     assert _address_of_failures(owner_conn) == ["127.0.0.10", "127.0.0.9"]
 
 
-async def test_forwarded_headers_of_a_direct_client_are_ignored(behind: str, db: Database, owner_conn: psycopg.Connection):
+async def test_forwarded_headers_of_a_direct_client_are_ignored(
+    behind: str, db: Database, owner_conn: psycopg.Connection
+):
     async with browser(behind, address="127.0.0.9") as client:
         forged = {"x-forwarded-for": "203.0.113.66", "x-forwarded-proto": "https"}
         await _fail_to_sign_in(client, **{k.replace("-", "_"): v for k, v in forged.items()})

@@ -17,11 +17,17 @@ from tests.support.server import PASSWORD, Cast
 
 async def test_the_owner_looks_after_users(cast: Cast, db: Database, anyone: httpx2.AsyncClient):
     owner = cast.owner
-    assert "User created." in await submit_and_follow(owner, "/settings/users", username="Nadia", password="long enough pw")
-    assert "ended" in await submit_and_follow(owner, "/settings/users/password", username="nadia", password="another long one")
+    assert "User created." in await submit_and_follow(
+        owner, "/settings/users", username="Nadia", password="long enough pw"
+    )
+    assert "ended" in await submit_and_follow(
+        owner, "/settings/users/password", username="nadia", password="another long one"
+    )
     signed = {"username": "nadia", "password": "another long one"}
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
-    assert "sessions of the user have ended" in await submit_and_follow(owner, "/settings/users/end-sessions", username="nadia")
+    assert "sessions of the user have ended" in await submit_and_follow(
+        owner, "/settings/users/end-sessions", username="nadia"
+    )
     assert (await anyone.get("/auth/me")).json()["authenticated"] is False
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
     assert ">disabled<" in await submit_and_follow(owner, "/settings/users/disable", username="nadia")
@@ -56,10 +62,14 @@ async def test_everybody_changes_his_own_password(cast: Cast, db: Database, anyo
     elsewhere = await sessions.sign_in(db, Settings(), LoginAttempt("member", PASSWORD, "192.0.2.1"))
     wrong = await submit_form(cast.member, "/settings/password", current="not it", new="a brand new one")
     assert wrong.status_code == 400 and "current password is wrong" in wrong.text
-    assert "Password changed" in await submit_and_follow(cast.member, "/settings/password", current=PASSWORD, new="a brand new one")
+    assert "Password changed" in await submit_and_follow(
+        cast.member, "/settings/password", current=PASSWORD, new="a brand new one"
+    )
     assert await sessions.load_session(db, elsewhere.token) is None
     assert (await anyone.post("/auth/login", json={"username": "member", "password": PASSWORD})).status_code == 401
-    guesses = [await submit_form(cast.member, "/settings/password", current="guess", new="a brand new one") for _ in range(3)]
+    guesses = [
+        await submit_form(cast.member, "/settings/password", current="guess", new="a brand new one") for _ in range(3)
+    ]
     assert guesses[-1].status_code == 429
 
 

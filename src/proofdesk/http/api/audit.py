@@ -14,7 +14,7 @@ from proofdesk.evidence.queries import EvidenceItem
 from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.parameters import Limit, Offset, ShortLimit
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
 
 router = APIRouter(prefix="/v1", tags=["audit"], route_class=JsonRoute)
@@ -61,7 +61,7 @@ async def list_events(
     entity_id: str | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
-) -> Envelope:
+) -> JsonEnvelope:
     """Events of the active project, newest first. The owner also sees all sign-ins, others only their own."""
     event_filter = AuditFilter(action or None, entity_type or None, entity_id or None)
     events = await chain.list_events(db, scope, scope.actor, event_filter, limit, offset)
@@ -70,7 +70,7 @@ async def list_events(
 
 
 @router.get("/audit/verify", summary="Verify the audit chain", response_model=schema("AuditProof", proof=ProofSchema))
-async def verify(db: Db, scope: ProjectReader) -> Envelope:
+async def verify(db: Db, scope: ProjectReader) -> JsonEnvelope:
     """Computes every hash of the active project's chain again."""
     return success(proof=to_answer(ProofSchema, await chain.verify(db, scope)))
 
@@ -80,7 +80,7 @@ async def verify(db: Db, scope: ProjectReader) -> Envelope:
     summary="Search cited evidence",
     response_model=schema("Evidence", evidence=list[EvidenceSchema]),
 )
-async def search_evidence(db: Db, scope: ProjectReader, q: EvidenceQuery = "", limit: ShortLimit = 20) -> Envelope:
+async def search_evidence(db: Db, scope: ProjectReader, q: EvidenceQuery = "", limit: ShortLimit = 20) -> JsonEnvelope:
     """Evidence that events of the active project cite, by words of its snippet."""
     return success(evidence=[_evidence(item) for item in await references.search(db, scope, q, limit)])
 

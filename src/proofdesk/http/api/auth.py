@@ -12,7 +12,7 @@ from proofdesk.http.cookies import clear_session_cookies, session_token, set_ses
 from proofdesk.http.dependencies import REQUEST_ID, Config, Db, OptionalSession, active_scope
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import login_request
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import optional_field, schema
 from proofdesk.settings import Settings
 
@@ -40,14 +40,14 @@ CurrentSessionAnswer = schema(
 
 
 @router.post("/login", summary="Sign in", response_model=SessionAnswer)
-async def login(request: Request, db: Db, settings: Config, credentials: Credentials) -> Envelope:
+async def login(request: Request, db: Db, settings: Config, credentials: Credentials) -> JsonEnvelope:
     """Starts a session and sets the session and CSRF cookies."""
     login = login_request(request, settings, credentials.username, credentials.password)
     return session_response(settings, await sessions.sign_in(db, settings, login))
 
 
 @router.post("/logout", summary="Sign out", response_model=schema("SignedOut"))
-async def logout(request: Request, db: Db, settings: Config) -> Envelope:
+async def logout(request: Request, db: Db, settings: Config) -> JsonEnvelope:
     """Ends the session, if there is one."""
     if token := session_token(request):
         await sessions.sign_out(db, token, request.scope.get(REQUEST_ID))
@@ -57,7 +57,7 @@ async def logout(request: Request, db: Db, settings: Config) -> Envelope:
 
 
 @router.get("/me", summary="Get the current session", response_model=CurrentSessionAnswer)
-async def me(request: Request, settings: Config, session: OptionalSession) -> Envelope:
+async def me(request: Request, settings: Config, session: OptionalSession) -> JsonEnvelope:
     """The session, or `authenticated: false`."""
     if session is None:
         response = success(authenticated=False)
@@ -76,7 +76,7 @@ async def me(request: Request, settings: Config, session: OptionalSession) -> En
     )
 
 
-def session_response(settings: Settings, opened: NewSession) -> Envelope:
+def session_response(settings: Settings, opened: NewSession) -> JsonEnvelope:
     """Return the response that delivers a new session and sets its cookies."""
     response = success(
         username=opened.username,

@@ -14,7 +14,7 @@ from proofdesk.core.ids import GlobalId
 from proofdesk.http.dependencies import Db, ProjectReader
 from proofdesk.http.json_routes import JsonRoute
 from proofdesk.http.parameters import ConversationId, Limit, Offset, parse_time
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
 
 router = APIRouter(prefix="/v1", tags=["data review"], route_class=JsonRoute)
@@ -57,7 +57,7 @@ class ThreadMessageSchema(MessageSchema, row_schema(ConversationMessage, omit=_I
 @router.get("/contacts", summary="List contacts", response_model=schema("Contacts", contacts=list[ContactSchema]))
 async def list_contacts(
     db: Db, scope: ProjectReader, q: str | None = None, limit: Limit = 100, offset: Offset = 0
-) -> Envelope:
+) -> JsonEnvelope:
     """The last changed first. `q` searches name, e-mail address, phone number and identifier."""
     rows = await contacts.list_contacts(db, scope, q, limit, offset)
     return success(contacts=[_contact(scope.project_id, row) for row in rows])
@@ -75,7 +75,7 @@ async def list_conversations(
     status: str | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
-) -> Envelope:
+) -> JsonEnvelope:
     """The last active first."""
     rows = await conversations.list_conversations(db, scope, inbox_id, status or None, limit, offset)
     return success(conversations=[_conversation(scope.project_id, row) for row in rows])
@@ -88,7 +88,7 @@ async def list_messages(
     conversation_global_id: ConversationId | None = None,
     before: Annotated[str | None, Query(description="A time, or the id of the message to continue after.")] = None,
     limit: Limit = 100,
-) -> Envelope:
+) -> JsonEnvelope:
     """The newest first."""
     rows = await messages.list_messages(db, scope, conversation_global_id, _before(before), limit)
     project = str(scope.project_id)
@@ -100,7 +100,7 @@ async def list_messages(
     summary="Get a conversation",
     response_model=schema("Thread", conversation=ConversationSchema, messages=list[ThreadMessageSchema]),
 )
-async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> Envelope:
+async def show_thread(db: Db, scope: ProjectReader, conversation_id: ConversationId) -> JsonEnvelope:
     """All its messages, in order."""
     details = await conversations.get_conversation(db, scope, conversation_id)
     project = str(scope.project_id)

@@ -11,7 +11,7 @@ from proofdesk.dashboard.status_queries import WorkerStatus
 from proofdesk.errors import Unavailable
 from proofdesk.http.dependencies import Config, Db, Metrics
 from proofdesk.http.json_routes import JsonRoute
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1", tags=["health"], route_class=JsonRoute)
@@ -20,13 +20,13 @@ _READY_TIMEOUT = 3  # seconds; monitors do not wait long
 
 
 @router.get("/health", summary="Check health", response_model=schema("Health", status=str, version=str))
-async def health() -> Envelope:
+async def health() -> JsonEnvelope:
     """The process is running. Checks nothing else."""
     return success(status="up", version=__version__)
 
 
 @router.get("/ready", summary="Check readiness", response_model=schema("Ready", status=str, worker=WorkerStatus))
-async def ready(db: Db, settings: Config) -> Envelope:
+async def ready(db: Db, settings: Config) -> JsonEnvelope:
     """The database responds and has every migration, and a worker sent a heartbeat recently. Otherwise 503."""
     try:
         with anyio.fail_after(_READY_TIMEOUT):

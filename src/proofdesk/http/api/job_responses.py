@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from proofdesk.database.pool import Database
-from proofdesk.http.responses import Envelope, failure, success
+from proofdesk.http.responses import JsonEnvelope, failure, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
 from proofdesk.jobs import catalog, runs
 from proofdesk.jobs.run_queries import Run, RunStatus, RunTrigger
@@ -30,7 +30,7 @@ RunAnswer = schema("JobRun", result=dict[str, Any] | None, run=RunSchema, joined
 
 async def wait_for_run(
     db: Database, settings: Settings, scope: Scope, requested: RequestedRun, seconds: float | None
-) -> Envelope:
+) -> JsonEnvelope:
     """Wait for a run. Return 200 with its result, 202 when it has not finished, 409, 502 or 503 when it failed."""
     timeout = settings.job_wait_seconds if seconds is None else seconds
     finished = await runs.wait(db, scope, requested.run.id, timeout)
@@ -47,7 +47,7 @@ def run(row: Run) -> dict[str, Any]:
     return to_answer(RunSchema, row, progress=progress)
 
 
-def _failure(finished: Run) -> Envelope:
+def _failure(finished: Run) -> JsonEnvelope:
     cause = dict(finished.error_details or {})
     code = cause.pop("code", None)
     details = {"run_id": finished.id, "cause": code, **cause}

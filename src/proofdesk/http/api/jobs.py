@@ -12,7 +12,7 @@ from proofdesk.http.api.job_responses import RunAnswer, RunSchema
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import Clamp, Limit, Offset, UuidText
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema
 from proofdesk.indexing import vectors
 from proofdesk.jobs import catalog, runs, schedules, tick
@@ -80,7 +80,7 @@ _NOT_FINISHED: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/chatwoot/sync", summary="Sync with Chatwoot", response_model=RunAnswer, responses=_NOT_FINISHED)
-async def sync(db: Db, settings: Config, scope: ProjectEditor, body: JobBody, wait: WaitSeconds = None) -> Envelope:
+async def sync(db: Db, settings: Config, scope: ProjectEditor, body: JobBody, wait: WaitSeconds = None) -> JsonEnvelope:
     """Imports what is new or changed in the project's sources."""
     requested = await runs.request(db, scope, catalog.SYNC.name, "manual", {})
     return await job_responses.wait_for_run(db, settings, scope, requested, _first_set(wait, body.wait))
@@ -91,7 +91,7 @@ async def sync(db: Db, settings: Config, scope: ProjectEditor, body: JobBody, wa
 )
 async def reconcile(
     db: Db, settings: Config, scope: ProjectEditor, body: JobBody, wait: WaitSeconds = None
-) -> Envelope:
+) -> JsonEnvelope:
     """Counts both sides, imports what is missing, and removes what was deleted in Chatwoot."""
     requested = await runs.request(db, scope, catalog.RECONCILE.name, "manual", {})
     return await job_responses.wait_for_run(db, settings, scope, requested, _first_set(wait, body.wait))
@@ -105,7 +105,7 @@ async def embed(
     body: EmbeddingJobBody,
     wait: WaitSeconds = None,
     limit: ChunkLimit = None,
-) -> Envelope:
+) -> JsonEnvelope:
     """Computes the vectors that semantic search needs."""
     limit = _first_set(limit, body.limit)
     requested = await runs.request(db, scope, catalog.EMBED.name, "manual", {} if limit is None else {"limit": limit})
@@ -113,25 +113,25 @@ async def embed(
 
 
 @router.post("/embeddings/retry-failed", summary="Retry failed chunks", response_model=schema("Reset", reset=int))
-async def retry_failed(db: Db, scope: ProjectEditor) -> Envelope:
+async def retry_failed(db: Db, scope: ProjectEditor) -> JsonEnvelope:
     """Makes failed chunks pending. The next run embeds them."""
     return success(reset=await vectors.retry_failed(db, scope))
 
 
 @router.get("/status", summary="Get the status of a project", response_model=schema("JobsStatus", **status.FIELDS))
-async def show_status(db: Db, settings: Config, scope: ProjectReader) -> Envelope:
+async def show_status(db: Db, settings: Config, scope: ProjectReader) -> JsonEnvelope:
     """Latest runs, counts, storage, watermarks, workers and backlog of the active project."""
     return success(**await status.read_status(db, scope, settings))
 
 
 @router.get("/scheduler", summary="List schedules", response_model=schema("Schedules", jobs=list[Schedule]))
-async def list_schedules(db: Db, scope: ProjectReader) -> Envelope:
+async def list_schedules(db: Db, scope: ProjectReader) -> JsonEnvelope:
     """Every job of the active project: its next run and the result of its last. A job can pause itself."""
     return success(jobs=await schedules.list_schedules(db, scope))
 
 
 @router.patch("/scheduler/{job_type}", summary="Change a schedule", response_model=schema("OneSchedule", job=Schedule))
-async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, body: ScheduleBody) -> Envelope:
+async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, body: ScheduleBody) -> JsonEnvelope:
     """Pauses or resumes a job, or changes its cadence. The job is then due one cadence after its last run."""
     changed = await schedules.change(db, scope, job_type, status=body.status, cadence_seconds=body.cadence_seconds)
     return success(job=changed)
@@ -140,7 +140,7 @@ async def change_schedule(db: Db, scope: ProjectEditor, job_type: str, body: Sch
 @router.post("/scheduler/tick", summary="Start due jobs", response_model=schema("Tick", result=TickSchema))
 async def start_due(
     db: Db, settings: Config, scope: ProjectEditor, body: TickBody, wait: WaitSeconds = None, limit: JobLimit = None
-) -> Envelope:
+) -> JsonEnvelope:
     """Starts due jobs of the active project and waits for their results."""
     started = await tick.start_due(db, settings, limit or body.limit or DEFAULT_DUE_JOBS, scope)
     timeout = _first_set(wait, body.wait, settings.job_wait_seconds) or 0
@@ -156,20 +156,20 @@ async def list_runs(
     run_status: Annotated[RunStatus | None, Query(alias="status")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
-) -> Envelope:
+) -> JsonEnvelope:
     """The newest first."""
     history, total = await runs.list_history(db, scope, job_type or None, run_status, limit, offset)
     return success(runs=[job_responses.run(row) for row in history], total=total)
 
 
 @router.get("/runs/{run_id}", summary="Get a run", response_model=schema("OneRun", run=RunSchema))
-async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> Envelope:
+async def show_run(db: Db, scope: ProjectReader, run_id: UuidText) -> JsonEnvelope:
     """A run with its progress. Its result is in `meta.result`."""
     return success(run=job_responses.run(await runs.get(db, scope, _parse_run_id(run_id))))
 
 
 @router.post("/runs/{run_id}/cancel", summary="Cancel a run", response_model=schema("Cancelled", run=RunSchema))
-async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> Envelope:
+async def cancel_run(db: Db, scope: ProjectEditor, run_id: UuidText) -> JsonEnvelope:
     """A queued run ends at once. A running one stops within seconds, between pages or batches."""
     return success(run=job_responses.run(await runs.cancel(db, scope, _parse_run_id(run_id))))
 

@@ -13,7 +13,7 @@ from proofdesk.http.api.policies import PolicySchema
 from proofdesk.http.dependencies import Config, Db, ProjectEditor, ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Clamp, Offset, ShortLimit, UuidText, json_schema, parse_time
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema
 from proofdesk.outbound import approval, drafts, messages, preflight
 from proofdesk.outbound.channels import registry
@@ -110,7 +110,7 @@ async def list_messages(
     delivery: Annotated[str | None, Query(description="Status that the channel reported, such as `failed`.")] = None,
     limit: ShortLimit = 50,
     offset: Offset = 0,
-) -> Envelope:
+) -> JsonEnvelope:
     """The newest first. `q` searches recipient, content and keys."""
     message_filter = messages.build_filter(status, channel, q, delivery)
     page, total = await messages.list_messages(db, scope, message_filter, limit, offset)
@@ -124,7 +124,7 @@ async def list_messages(
     response_model=OutboundAnswer,
     responses={200: {"description": "An earlier request with the same key created it.", "model": OutboundAnswer}},
 )
-async def draft(db: Db, scope: ProjectEditor, body: DraftBody) -> Envelope:
+async def draft(db: Db, scope: ProjectEditor, body: DraftBody) -> JsonEnvelope:
     """A draft is not sent before a person approves it."""
     request = DraftRequest(
         channel=body.channel,
@@ -146,7 +146,7 @@ async def process(
     scope: ProjectEditor,
     body: ProcessBody,
     limit: Annotated[int | None, Clamp(1, MAX_SHORT_LIMIT)] = None,
-) -> Envelope:
+) -> JsonEnvelope:
     """Sends approved messages that are due, and retries."""
     totals = await delivery.process_due(
         resources.db, scope, resources.outbound, DeliveryOptions.from_settings(resources.settings), limit or body.limit
@@ -165,7 +165,7 @@ async def process(
         history=list[AuditEventSchema],
     ),
 )
-async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
+async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> JsonEnvelope:
     """A message with its attempts, its recipient's policy, and its audit events, the oldest first."""
     details = await messages.get_details(db, scope, _parse_id(outbound_id))
     return success(
@@ -181,7 +181,7 @@ async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
     summary="Check the gates of a message",
     response_model=schema("Preflight", gates=list[GateSchema], sendable_at=datetime | None),
 )
-async def check(resources: Resources, scope: ProjectReader, outbound_id: UuidText) -> Envelope:
+async def check(resources: Resources, scope: ProjectReader, outbound_id: UuidText) -> JsonEnvelope:
     """Every gate, and the time from which the message can be sent. Changes nothing."""
     report = await preflight.check_gates(resources.db, scope, resources.outbound, _parse_id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in report.gates]
@@ -191,7 +191,7 @@ async def check(resources: Resources, scope: ProjectReader, outbound_id: UuidTex
 @router.post("/{outbound_id}/approve", summary="Approve a draft", response_model=OutboundAnswer)
 async def approve(
     db: Db, settings: Config, scope: ProjectEditor, outbound_id: UuidText, body: ApprovalBody
-) -> Envelope:
+) -> JsonEnvelope:
     """An approval holds for the current content only."""
     approved = await approval.approve(
         db,
@@ -204,7 +204,7 @@ async def approve(
 
 
 @router.post("/{outbound_id}/send", summary="Send a message", response_model=OutboundAnswer)
-async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
+async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText) -> JsonEnvelope:
     """Sends now, through the same gates as every other message."""
     sent = await delivery.send_now(
         resources.db,
@@ -217,19 +217,19 @@ async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText
 
 
 @router.post("/{outbound_id}/cancel", summary="Cancel a message", response_model=OutboundAnswer)
-async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
+async def cancel(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> JsonEnvelope:
     """A cancelled message is not sent, unless it is redrafted."""
     return success(outbound=message(await approval.cancel(db, scope, _parse_id(outbound_id))))
 
 
 @router.post("/{outbound_id}/retry", summary="Retry a message", response_model=OutboundAnswer)
-async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
+async def retry(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> JsonEnvelope:
     """The approval stays. If the outcome of its delivery is unknown, it may arrive twice."""
     return success(outbound=message(await approval.retry(db, scope, _parse_id(outbound_id))))
 
 
 @router.post("/{outbound_id}/redraft", summary="Redraft a message", response_model=OutboundAnswer)
-async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> Envelope:
+async def redraft(db: Db, scope: ProjectEditor, outbound_id: UuidText) -> JsonEnvelope:
     """Makes a failed or cancelled message a draft again, or a blocked one that is not blocked any more."""
     return success(outbound=message(await approval.redraft(db, scope, _parse_id(outbound_id))))
 

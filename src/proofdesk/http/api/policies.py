@@ -8,7 +8,7 @@ from pydantic import Field
 from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Offset, ShortLimit, json_schema
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema
 from proofdesk.outbound import policies
 from proofdesk.outbound.channels import registry
@@ -60,7 +60,7 @@ async def list_policies(
     opted_out: bool | None = None,
     limit: ShortLimit = 50,
     offset: Offset = 0,
-) -> Envelope:
+) -> JsonEnvelope:
     """The last changed first."""
     policy_filter = PolicyFilter((contact_global_id or "").strip() or None, channel or None, opted_out)
     page, total = await policies.list_policies(db, scope, policy_filter, limit, offset)
@@ -68,7 +68,7 @@ async def list_policies(
 
 
 @router.post("/opt-out", summary="Change a policy", response_model=schema("PolicyChanged", policy=PolicySchema))
-async def change_policy(db: Db, scope: ProjectEditor, body: PolicyChange) -> Envelope:
+async def change_policy(db: Db, scope: ProjectEditor, body: PolicyChange) -> JsonEnvelope:
     """Opts a recipient out, or in again with a reason. Absent fields stay as they are."""
     update = PolicyUpdate(
         body.opted_out,

@@ -10,7 +10,7 @@ from proofdesk.accounts import sessions
 from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, OwnedProject, actor
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import UuidText, json_schema
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
 from proofdesk.jobs import new_projects
 from proofdesk.projects import members, projects, sources
@@ -64,7 +64,7 @@ class SourceSchema(row_schema(Source, omit=("account_id", "inbox_id"))):
         "Projects", projects=list[Project], active_project_id=UUID | None, account_scope_id=UUID | None
     ),
 )
-async def list_projects(request: Request, db: Db, session: CurrentSession) -> Envelope:
+async def list_projects(request: Request, db: Db, session: CurrentSession) -> JsonEnvelope:
     """The projects that you may enter, the oldest first, and the active one."""
     visible = await projects.list_visible(db, actor(request, session))
     active = next((p for p in visible if p.id == session.active_project_id), None)
@@ -76,7 +76,7 @@ async def list_projects(request: Request, db: Db, session: CurrentSession) -> En
 
 
 @router.post("", summary="Create a project", response_model=schema("ProjectCreated", project=Project))
-async def create_project(request: Request, db: Db, session: CurrentSession, body: NewProjectBody) -> Envelope:
+async def create_project(request: Request, db: Db, session: CurrentSession, body: NewProjectBody) -> JsonEnvelope:
     """You become its first member."""
     project = await new_projects.create(
         db,
@@ -93,7 +93,7 @@ async def create_project(request: Request, db: Db, session: CurrentSession, body
     summary="Select a project",
     response_model=schema("ProjectSelected", active_project_id=UUID, project=Project),
 )
-async def select_project(db: Db, session: CurrentSession, scope: NamedProject) -> Envelope:
+async def select_project(db: Db, session: CurrentSession, scope: NamedProject) -> JsonEnvelope:
     """Makes it the active project of this session and of your next sign-in."""
     await sessions.select_project(db, session, scope, scope.actor.request_id)
     visible = await projects.list_visible(db, scope.actor)
@@ -102,7 +102,7 @@ async def select_project(db: Db, session: CurrentSession, scope: NamedProject) -
 
 
 @router.patch("/{project_id}", summary="Rename a project", response_model=schema("ProjectRenamed", project=Project))
-async def rename_project(db: Db, owned: OwnedProject, body: ProjectNameBody) -> Envelope:
+async def rename_project(db: Db, owned: OwnedProject, body: ProjectNameBody) -> JsonEnvelope:
     """Allowed for the owner and for the member who created the project."""
     return success(project=await projects.rename(db, owned, body.name or ""))
 
@@ -112,7 +112,7 @@ async def rename_project(db: Db, owned: OwnedProject, body: ProjectNameBody) -> 
     summary="Archive a project",
     response_model=schema("ProjectArchived", released_sources=list[str], message=str),
 )
-async def archive_project(db: Db, owned: OwnedProject) -> Envelope:
+async def archive_project(db: Db, owned: OwnedProject) -> JsonEnvelope:
     """Nobody can enter it any more. Its data stays, and other projects can bind its sources."""
     released = await projects.archive(db, owned)
     message = "The project is archived. Its data stays. Other projects can bind its sources."
@@ -125,7 +125,7 @@ async def archive_project(db: Db, owned: OwnedProject) -> Envelope:
     tags=["members"],
     response_model=schema("Members", members=list[Member]),
 )
-async def list_members(db: Db, scope: NamedProject) -> Envelope:
+async def list_members(db: Db, scope: NamedProject) -> JsonEnvelope:
     """In the order in which they were added. The owner may enter every project and is not listed for that."""
     return success(members=await members.list_members(db, scope))
 
@@ -136,7 +136,7 @@ async def list_members(db: Db, scope: NamedProject) -> Envelope:
     tags=["members"],
     response_model=schema("MemberAdded", members=list[Member]),
 )
-async def add_member(db: Db, owned: OwnedProject, username: str, body: MemberBody) -> Envelope:
+async def add_member(db: Db, owned: OwnedProject, username: str, body: MemberBody) -> JsonEnvelope:
     """Allowed for the owner and for the member who created the project."""
     await members.add(db, owned, username)
     return success(members=await members.list_members(db, owned))
@@ -148,7 +148,7 @@ async def add_member(db: Db, owned: OwnedProject, username: str, body: MemberBod
     tags=["members"],
     response_model=schema("MemberRemoved", members=list[Member]),
 )
-async def remove_member(db: Db, owned: OwnedProject, username: str) -> Envelope:
+async def remove_member(db: Db, owned: OwnedProject, username: str) -> JsonEnvelope:
     """They can no longer see or enter the project."""
     await members.remove(db, owned, username)
     return success(members=await members.list_members(db, owned))
@@ -160,7 +160,7 @@ async def remove_member(db: Db, owned: OwnedProject, username: str) -> Envelope:
     tags=["sources"],
     response_model=schema("Sources", sources=list[SourceSchema]),
 )
-async def list_sources(db: Db, scope: NamedProject) -> Envelope:
+async def list_sources(db: Db, scope: NamedProject) -> JsonEnvelope:
     """The sources of a project, the oldest first."""
     return success(sources=[to_answer(SourceSchema, source) for source in await sources.list_sources(db, scope)])
 
@@ -172,7 +172,7 @@ async def list_sources(db: Db, scope: NamedProject) -> Envelope:
     status_code=201,
     response_model=schema("SourceBound", source=SourceSchema),
 )
-async def bind_source(db: Db, scope: NamedProject, body: SourceBody) -> Envelope:
+async def bind_source(db: Db, scope: NamedProject, body: SourceBody) -> JsonEnvelope:
     """A Chatwoot account or inbox belongs to at most one project."""
     source = await sources.bind(db, scope, body.source_kind, body.external_id)
     return success(201, source=to_answer(SourceSchema, source))
@@ -184,7 +184,7 @@ async def bind_source(db: Db, scope: NamedProject, body: SourceBody) -> Envelope
     tags=["sources"],
     response_model=schema("SourceUnbound", source=SourceSchema, message=str),
 )
-async def unbind_source(db: Db, scope: NamedProject, source_id: UuidText) -> Envelope:
+async def unbind_source(db: Db, scope: NamedProject, source_id: UuidText) -> JsonEnvelope:
     """Ends the import. What was imported stays."""
     parsed_id = projects.parse_id(source_id)
     if parsed_id is None:

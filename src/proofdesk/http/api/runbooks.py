@@ -10,7 +10,7 @@ from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, OptionalSession
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import OptionalTime
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
 from proofdesk.runbooks import bundle, registry
 from proofdesk.runbooks.findings import Cause, Finding, Fix, Runbook, Verdict
@@ -64,13 +64,13 @@ DiagnosisAnswer = schema(
 
 
 @router.get("/runbooks", summary="List runbooks", response_model=schema("Runbooks", runbooks=list[RunbookSchema]))
-async def list_runbooks(session: CurrentSession) -> Envelope:
+async def list_runbooks(session: CurrentSession) -> JsonEnvelope:
     """Every incident with a runbook, by its symptom."""
     return success(runbooks=[to_answer(RunbookSchema, runbook) for runbook in registry.list_runbooks()])
 
 
 @router.post("/runbooks/{slug}/run", summary="Run a runbook", response_model=DiagnosisAnswer)
-async def run(request: Request, session: CurrentSession, slug: Slug, body: RunbookBody) -> Envelope:
+async def run(request: Request, session: CurrentSession, slug: Slug, body: RunbookBody) -> JsonEnvelope:
     """Runs the checks and names the cause. Changes nothing."""
     runbook = registry.get_runbook(slug)
     context = await runbook_context.build_context(request, session, body.outbound_id, body.client_time)
@@ -78,7 +78,7 @@ async def run(request: Request, session: CurrentSession, slug: Slug, body: Runbo
 
 
 @router.post("/auth/check", summary="Diagnose a sign-in", response_model=DiagnosisAnswer)
-async def check(request: Request, session: OptionalSession, body: AuthCheckBody) -> Envelope:
+async def check(request: Request, session: OptionalSession, body: AuthCheckBody) -> JsonEnvelope:
     """The runbook `auth-loop` for a person who cannot sign in. It reveals only facts about this request."""
     context = await runbook_context.build_context(request, session, sent_at=body.client_time)
     return success(**vars(await registry.run_checks(context, registry.get_runbook("auth-loop"))))

@@ -10,7 +10,7 @@ from proofdesk.core import ids
 from proofdesk.http.dependencies import ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import ContactId, ConversationId, OptionalTime, json_schema
-from proofdesk.http.responses import Envelope, success
+from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import optional_field, row_schema, schema
 from proofdesk.search import results
 from proofdesk.search.query import (
@@ -85,7 +85,7 @@ SearchAnswer = schema(
 
 
 @router.post("/search", summary="Search conversations", response_model=SearchAnswer)
-async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -> Envelope:
+async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -> JsonEnvelope:
     """Hits by keyword and by embedding. `diagnosis` explains an empty result."""
     query = _search_query(body)
     search_results = await results.search(resources.db, scope, resources.provider, resources.settings, query)

@@ -13,7 +13,7 @@ from proofdesk.http.cookies import session_token
 from proofdesk.http.dependencies import Config, Db, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import check_same_site, client_address
-from proofdesk.http.responses import Envelope, request_id, success
+from proofdesk.http.responses import JsonEnvelope, request_id, success
 from proofdesk.http.schemas import schema
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
@@ -40,14 +40,14 @@ PinSentAnswer = schema("PinSent", signup_request_id=UUID, expires_at=datetime, m
 
 
 @router.get("/signup/status", summary="Get the state of signup", response_model=SignupStatusAnswer)
-async def show_status(db: Db, settings: Config) -> Envelope:
+async def show_status(db: Db, settings: Config) -> JsonEnvelope:
     """Whether signup is enabled. If not, `missing` and `message` say what to configure."""
     status = await signup.status(db, settings)
     return success(enabled=status.enabled, **vars(status))
 
 
 @router.post("/signup/start", summary="Request an account", response_model=PinSentAnswer)
-async def start(request: Request, db: Db, resources: Resources, body: SignupBody) -> Envelope:
+async def start(request: Request, db: Db, resources: Resources, body: SignupBody) -> JsonEnvelope:
     """Sends a PIN to the owner in Telegram."""
     check_same_site(request, resources.settings)
     application = SignupApplication(body.username, body.password, client_address(request), request_id())
@@ -56,7 +56,7 @@ async def start(request: Request, db: Db, resources: Resources, body: SignupBody
 
 
 @router.post("/signup/confirm", summary="Confirm an account", response_model=auth.SessionAnswer)
-async def confirm(request: Request, db: Db, settings: Config, body: PinBody) -> Envelope:
+async def confirm(request: Request, db: Db, settings: Config, body: PinBody) -> JsonEnvelope:
     """Creates the account and signs in: sets the session and CSRF cookies."""
     check_same_site(request, settings)
     token = session_token(request)

@@ -20,7 +20,7 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies, errors
 from proofdesk.http.cookies import clear_session_cookies, session_token
-from proofdesk.http.errors import ErrorResponse
+from proofdesk.http.errors import HttpError
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
 from proofdesk.projects import projects
@@ -176,7 +176,7 @@ def redirect_to_login(request: Request) -> Response:
     return response
 
 
-async def render_error(request: Request, failure: ErrorResponse) -> HTMLResponse:
+async def render_error(request: Request, failure: HttpError) -> HTMLResponse:
     """Return an error as a page, or as a notice where htmx requested a part. It links to the runbook of the error."""
     values = {
         "status": failure.status,

@@ -10,7 +10,7 @@ from proofdesk.accounts.telegram import TelegramNotConfigured
 from proofdesk.http.dependencies import Db, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import client_address
-from proofdesk.http.responses import Envelope, request_id, success
+from proofdesk.http.responses import JsonEnvelope, request_id, success
 from proofdesk.http.schemas import optional_field, schema
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
@@ -36,7 +36,7 @@ async def _has_secret(request: Request, db: Db, resources: Resources, secret: st
 @router.post("/telegram/webhook", summary="Receive a Telegram update", response_model=TelegramUpdateAnswer)
 async def webhook(
     db: Db, resources: Resources, has_secret: Annotated[bool, Depends(_has_secret)], update: TelegramUpdateBody
-) -> Envelope:
+) -> JsonEnvelope:
     """For Telegram. The secret is in the header `x-telegram-bot-api-secret-token` or in the query as `secret`."""
     assert resources.bot is not None, "`_has_secret` refuses requests without a bot"
     received = telegram.TelegramUpdate(update.update_id, update.message, has_secret, request_id())
