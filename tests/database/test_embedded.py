@@ -18,7 +18,7 @@ from proofdesk.database.home import HomeUnavailable
 USER = textwrap.dedent("""
     import sys, pathlib
     from proofdesk.database import embedded
-    with embedded.running(pathlib.Path(sys.argv[1])) as url:
+    with embedded.running_server(pathlib.Path(sys.argv[1])) as url:
         print(url, flush=True)
         sys.stdin.readline()
 """)
@@ -91,7 +91,7 @@ def test_every_script_is_lower_cased_in_an_empty_environment(tmp_path: Path):
     script = textwrap.dedent("""
         import sys, pathlib, psycopg
         from proofdesk.database import embedded
-        with embedded.running(pathlib.Path(sys.argv[1])) as url, psycopg.connect(url) as conn:
+        with embedded.running_server(pathlib.Path(sys.argv[1])) as url, psycopg.connect(url) as conn:
             sys.stdout.buffer.write(conn.execute("SELECT lower('ПРИВЕТ ÜBER')").fetchone()[0].encode())
     """)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}

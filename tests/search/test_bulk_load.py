@@ -127,25 +127,25 @@ async def test_search_uses_the_vector_index_of_the_project(
     desk: Desk, db: Database, database_url: str, owner_conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(vector_index, "BUILD_FROM", 2)
-    ways: list[str] = []
-    for name in ("keep_nearest", "keep_nearest_by_index"):
-        monkeypatch.setattr(semantic_queries, name, _watched(name, getattr(semantic_queries, name), ways))
+    calls: list[str] = []
+    for name in ("store_nearest", "store_nearest_by_index"):
+        monkeypatch.setattr(semantic_queries, name, _watched(name, getattr(semantic_queries, name), calls))
     for line in ("My parcel has not arrived, it is two weeks late", "The lamp is broken and I want my money back"):
         await desk.talk(line)
     await desk.ready()
     question = SearchQuery("where is my parcel")
     await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
-    assert ways == ["keep_nearest"]
+    assert calls == ["store_nearest"]
     await vector_index.maintain_index(db, database_url, desk.scope)
     found = await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
-    assert ways[1:] == ["keep_nearest_by_index", "keep_nearest"], "which the first of them calls"
+    assert calls[1:] == ["store_nearest_by_index", "store_nearest"], "the first of them calls the second"
     assert found.results[0].conversation_id == 1
     owner_conn.execute(f"DROP INDEX {vector_indexes.index_name(desk.scope.project_id, LocalModel().name)}".encode())
 
 
-def _watched(name, query, ways: list[str]):
+def _watched(name, query, calls: list[str]):
     async def watched(*arguments) -> None:
-        ways.append(name)
+        calls.append(name)
         await query(*arguments)
 
     return watched

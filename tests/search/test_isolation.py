@@ -65,8 +65,8 @@ async def test_row_level_security_alone_isolates_search(two: tuple[Desk, Desk]):
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
         model = QueryVector("local:wordllama-l2-256", 256, HalfVector([0.0625] * 256))
-        for keep_nearest in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
-            await keep_nearest(conn, other.scope, model, FilterParams(), 10)
+        for store in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
+            await store(conn, other.scope, model, FilterParams(), 10)
             assert await fetch_nearest(conn) == []
         ranking = RankingParams([WeightedTerm(1, "lamp", 1.0, 1)], [], 9.0, 9, 9, model, 9)
         await store_nearest(conn, [(1, 1, 0.1)])
