@@ -288,4 +288,4 @@ def test_read_only_server_is_named_by_migrate_and_by_commands(
         owner_conn.execute("SET TRANSACTION READ ONLY")
         owner_conn.execute("CREATE TABLE x ()")
     assert report_error(refused.value) == 1
-    assert "Name the primary server" in capsys.readouterr().err
+    assert "Connect to the primary server" in capsys.readouterr().err
