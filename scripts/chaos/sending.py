@@ -4,7 +4,7 @@
 
 Everything runs on this machine: an embedded database of its own, a simulated Chatwoot, which can be asked afterwards
 what it took, a simulated Telegram, which cannot, and the workers as processes. What arrived is counted at the simulated
-providers. Exit status 1 when a message left twice or should not have, or nobody can say why it did not.
+providers. Exit status 1 when a message was sent twice or against a policy, or when its status has no reason.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> int:
         output.print_line(f"WRONG: {line}", "bold red")
     if not wrong:
         output.print_line(
-            "Nothing left twice, nothing against anybody's will, and each message has its reason.", "bold green"
+            "No message was sent twice or against a policy, and every message has its reason.", "bold green"
         )
         shutil.rmtree(home, ignore_errors=True)
     return 1 if wrong else 0

@@ -39,8 +39,8 @@ FAULTS = {
         "rate_limit", 429, ("wait for 3600 seconds", LATER), retried=False, options={"retry_after": 3600}
     ),
     "no quota": Fault("insufficient_quota", 429, ("quota", "used up", "Raise it"), retried=False),
-    "out of order": Fault("server_error", 500, ("out of order (500)", "Tried 2 times", LATER)),
-    "a proxy's page": Fault("bad_gateway", 502, ("out of order (502)", LATER), request_id=False),
+    "out of order": Fault("server_error", 500, ("failing (500)", "Tried 2 times", LATER)),
+    "a proxy's page": Fault("bad_gateway", 502, ("failing (502)", LATER), request_id=False),
     "a login page": Fault("page", 200, (ADDRESS,), retried=False, request_id=False),
     "malformed JSON": Fault("garbled", 200, (ADDRESS,), retried=False),
     "half an answer": Fault("half", None, ("broke off", LATER), request_id=False),
@@ -61,7 +61,7 @@ FAULTS = {
     ),
     "one vector too few": Fault("short", 200, ("gave 1 vectors", "for 2 texts", "OPENAI_BASE_URL", LATER)),
     "no vector": Fault("empty", 200, ("gave 0 vectors", "for 2 texts", LATER)),
-    "an error with the status of a success": Fault("error_in_200", 502, ("out of order (502)", LATER)),
+    "an error with the status of a success": Fault("error_in_200", 502, ("failing (502)", LATER)),
     "a challenge of a proxy": Fault(
         "challenge", 403, ("a web page (Just a moment...)",), retried=False, request_id=False
     ),

@@ -54,11 +54,11 @@ class StartedCommand:
             self.status = self.terminal.request(poll=self.pid)
         return self.status
 
-    def kill(self) -> None:
-        """Kill the command, if it runs, and wait for its end."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
-            self.wait(10)
+    def kill(self) -> bool:
+        """Kill the command and wait for its end. Return False if it had ended before."""
+        if self.status is None:
+            os.kill(self.pid, signal.SIGKILL)  # the process id stays reserved until it is polled
+        return self.wait(10) == -signal.SIGKILL
 
     def wait(self, timeout: float) -> int:
         """Wait for the end and return the exit status. Raises TimeoutError."""
