@@ -94,7 +94,8 @@ def runbooks() -> str:
         "# Runbooks",
         "",
         "What to do when something breaks. Proofdesk can run each runbook: on the page `/runbooks`, with",
-        "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The cause is",
+        "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The cause "
+        "is",
         "the first check that fails, because later checks may fail as a consequence. A run changes nothing. Errors of",
         "the API name their runbook in `details.runbook`.",
         "",

@@ -17,7 +17,7 @@ from tests.support.server import Cast
 
 @dataclass
 class Desk:
-    """A tab of the member whose clock can be put forward, and his project."""
+    """Return a tab of a member, whose clock can be put forward, and their project."""
 
     tab: Page
     conn: psycopg.Connection
@@ -95,7 +95,7 @@ async def test_one_stream_is_enough_however_late_it_is_answered(desk: Desk):
     assert len(asked) == 1
 
 
-async def test_without_a_stream_the_page_is_read_again_by_and_by_and_nothing_in_it_moves(desk: Desk):
+async def test_page_without_a_stream_is_refreshed_and_does_not_move(desk: Desk):
     await desk.tab.route("**/jobs/events", lose)
     await desk.tab.goto("/jobs")
     await desk.tab.evaluate("window.kept = document.querySelector('#job-chatwoot_sync time')")
@@ -109,7 +109,7 @@ async def test_without_a_stream_the_page_is_read_again_by_and_by_and_nothing_in_
     assert [text for text in await desk.tab.evaluate("window.seen") if "UTC" in text] == []
 
 
-async def test_a_page_that_cannot_be_read_again_says_so_keeps_what_it_shows_and_recovers(desk: Desk):
+async def test_page_that_cannot_be_refreshed_says_so_and_recovers(desk: Desk):
     await desk.tab.goto("/jobs")
     await expect(desk.tab.get_by_role("table", name="Schedules")).to_be_visible()
     warning = desk.tab.get_by_text("The server does not answer, so this may be old.")

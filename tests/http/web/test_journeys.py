@@ -69,7 +69,7 @@ async def tab(desk: str, db: Database, visit: Visit) -> Page:
     return page
 
 
-async def test_from_an_empty_desk_to_evidence_and_from_a_failing_sync_to_its_cause(
+async def test_from_first_sync_to_evidence_and_from_failure_to_cause(
     tab: Page, studio: tuple[ChatwootSimulator, str], owner_conn: psycopg.Connection
 ):
     await tab.goto("/login")

@@ -14,7 +14,7 @@ from tests.support.server import Cast
 
 @pytest.fixture
 async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: str, visit: Visit) -> Page:
-    """A tab of the member in Berlin, with conversations in his project; what it complains about fails the test."""
+    """Return a tab of a member in Berlin, with conversations in their project. Console errors fail the test."""
     assert cast.member.project_id is not None
     stories.insert_conversations(owner_conn, cast.member.project_id)
     await stories.make_searchable(db, cast.member.project_id)
@@ -33,7 +33,7 @@ async def test_going_about_loads_no_page_anew(tab):
     assert await tab.evaluate("window.kept")
 
 
-async def test_what_cannot_be_undone_asks_first_and_a_toast_tells_when_it_is_done(tab, cast: Cast):
+async def test_irreversible_action_asks_first_and_a_toast_confirms_it(tab, cast: Cast):
     member = cast.member
     await member.client.put(f"/projects/{member.project_id}/members/stranger", json={"role": "member"})
     await tab.goto("/settings")

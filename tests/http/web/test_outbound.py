@@ -157,7 +157,7 @@ async def test_messages_are_listed_by_state_channel_and_words(told: Cast):
     assert re.search(r'class="step approved"[^>]*><b>1</b>', overview)
 
 
-async def test_the_composer_works_without_scripts_and_tells_what_is_wrong_at_its_field(told: Cast):
+async def test_composer_works_without_scripts_and_shows_errors_at_fields(told: Cast):
     member = told.member
     page = await get_page(member, "/outbound?compose=1&to=amina@example.com")
     key = re.search(r'name="idempotency_key" value="([0-9a-f]{32})"', page)

@@ -20,7 +20,7 @@ from tests.support.server import Cast, Person, create_person, run_server
 
 
 def sources_of(person: Person) -> str:
-    """Where the sources of his project are."""
+    """Return the path of the sources of the project."""
     return f"/projects/{person.project_id}/sources"
 
 

@@ -163,7 +163,7 @@ def test_the_general_throttle_counts_by_address(simulator: ChatwootSimulator):
     assert codes == [200, 429, 200]
 
 
-def test_the_search_throttle_counts_by_account_and_the_meta_throttle_by_token(
+def test_search_is_throttled_by_account_and_meta_by_token(
     client: httpx2.Client, client_of: Callable[[str], httpx2.Client], simulator: ChatwootSimulator
 ):
     simulator.throttles.set("contact_search", 1)

@@ -115,7 +115,7 @@ def test_a_locked_inbox_returns_the_last_conversation(client: httpx2.Client, sim
     assert client.post("/conversations", json={"inbox_id": 2, "contact_id": 1}).json()["id"] == last
 
 
-def test_a_new_conversation_starts_pending_with_a_bot_and_resolved_when_blocked(
+def test_new_conversation_is_pending_with_a_bot_and_resolved_if_blocked(
     client: httpx2.Client, simulator: ChatwootSimulator
 ):
     simulator.account().inboxes[2].bot = simulator.installation.bots[1]

@@ -83,7 +83,7 @@ CREATE TABLE project_members (
 );
 CREATE INDEX project_members_user ON project_members (user_id);
 CALL isolate('project_members');
--- Before a project is entered, a user sees his own memberships only: that is how he gets in.
+-- Before a project is entered, users see their own memberships only: they need them to enter.
 CREATE POLICY own_memberships ON project_members FOR SELECT
     USING (user_id = nullif(current_setting('proofdesk.user_id', true), '')::uuid);
 

@@ -25,7 +25,7 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_entity ON audit_events (project_id, entity_id, id);
 CALL isolate('audit_events');
 
--- Events without a project: anybody may add one; who is shown them is a person his own, and whoever asks for all.
+-- Events without a project: anybody may add one; users see their own, and callers who may see all see all.
 CREATE POLICY installation_added ON audit_events FOR INSERT WITH CHECK (project_id IS NULL);
 CREATE POLICY installation_seen ON audit_events FOR SELECT USING (
     project_id IS NULL

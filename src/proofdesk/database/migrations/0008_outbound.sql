@@ -2,7 +2,7 @@
 
 -- Policies ---------------------------------------------------------------------------------------------------------
 
--- What a person allows on a channel, and how often he was written to in the window that is under way.
+-- What a contact allows on a channel, and how many messages they received in the current window.
 CREATE TABLE contact_channel_policies (
     project_id             uuid NOT NULL,
     account_scope_id       uuid NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE contact_channel_policies (
 CALL isolate('contact_channel_policies');
 
 -- The names under which a policy was met: ids of contacts, addresses in lower case. A name is never taken away from it,
--- so who changes his address, or becomes a contact later, stays who he is.
+-- so that a person who changes their address, or becomes a contact later, stays the same person.
 CREATE TABLE contact_channel_names (
     project_id       uuid NOT NULL,
     account_scope_id uuid NOT NULL,
@@ -73,7 +73,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
       AND c.additional_attributes ->> 'social_telegram_user_id' = recipient
 $$;
 
--- All names of whoever that is. Somebody who is no contact has the one he was called by.
+-- All ids and addresses of the recipient. A person who is no contact has only the given one.
 CREATE FUNCTION names_of(recipient text) RETURNS TABLE (name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH behind AS MATERIALIZED (SELECT b.account_id, b.contact_id FROM contacts_behind(recipient) b),
@@ -88,7 +88,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UNION SELECT lower(recipient) WHERE recipient NOT LIKE 'cw:%' OR NOT EXISTS (SELECT FROM behind)
 $$;
 
--- When the person last wrote, in any of his conversations.
+-- When the contact last wrote, in any of their conversations.
 CREATE FUNCTION newest_inbound(recipient text) RETURNS timestamptz
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT max(written.at)

@@ -91,7 +91,7 @@ COMMENT ON COLUMN outbound_messages.last_error IS 'One of the fixed codes of the
 COMMENT ON TABLE outbound_attempts IS 'Every call of a provider, written before it is made.';
 COMMENT ON COLUMN outbound_attempts.lease_until IS 'Without an outcome by then it counts as lost.';
 COMMENT ON COLUMN outbound_attempts.outcome IS 'Null while it is under way.';
-COMMENT ON TABLE contact_channel_policies IS 'What a person allows on a channel, and how often he was written to.';
+COMMENT ON TABLE contact_channel_policies IS 'What a contact allows on a channel, and how many messages they received.';
 COMMENT ON COLUMN contact_channel_policies.contact_global_id IS 'Or the address of somebody who is no contact.';
 COMMENT ON COLUMN contact_channel_policies.stop_on_reply IS 'An answer after the approval stops the message.';
 COMMENT ON COLUMN contact_channel_policies.sent_in_window IS 'Against frequency_cap, since window_started_at.';
