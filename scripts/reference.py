@@ -94,10 +94,9 @@ def runbooks() -> str:
         "# Runbooks",
         "",
         "What to do when something breaks. Proofdesk can run each runbook: on the page `/runbooks`, with",
-        "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The cause "
-        "is",
-        "the first check that fails, because later checks may fail as a consequence. A run changes nothing. Errors of",
-        "the API name their runbook in `details.runbook`.",
+        "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The",
+        "cause is the first check that fails, because later checks may fail as a consequence. A run changes nothing.",
+        "Errors of the API name their runbook in `details.runbook`.",
         "",
         "The evidence bundle (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip file:",
         "a report to paste into an issue, and JSON. Secrets, names, addresses and message texts are removed. Read it",

@@ -50,7 +50,7 @@ def messages(*lines: Line) -> list[TranscriptMessage]:
 async def store_messages(
     db: Database, scope: Scope, *lines: Line, conversation_id: int = 1, first_id: int | None = None
 ) -> None:
-    """Insert messages, a minute apart, into a conversation of the inbox "Shop". Ids start at 100 × the conversation's."""
+    """Insert messages, a minute apart, into a conversation of the inbox "Shop". Ids start at 100 × its id."""
     first = conversation_id * 100 if first_id is None else first_id
     key = {"project": scope.project_id, "account_scope": scope.account_scope_id, "conversation": conversation_id}
     async with db.scoped(scope) as conn:
