@@ -32,7 +32,7 @@ def test_a_production_install_has_nothing_that_only_simulators_need():
 
 
 def test_lock_files_hold_hashes_and_no_addresses():
-    assert len(LOCKS) == 5
+    assert {"runtime.lock", "demo.lock", "dev.lock", "build.lock"} <= {lock.name for lock in LOCKS}
     for lock in LOCKS:
         text = lock.read_text("utf-8")
         assert "://" not in text, lock.name

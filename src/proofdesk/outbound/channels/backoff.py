@@ -1,6 +1,5 @@
 """Backoff from a channel that asks for a pause, for all messages of one process."""
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -13,8 +12,10 @@ MAX_WAIT = 24 * 3600.0
 
 
 def limit_wait(seconds: float) -> float:
-    """Return a wait that a channel asks for within 0 and `MAX_WAIT`; a number that is not finite counts as the most."""
-    return max(0.0, min(seconds, MAX_WAIT)) if math.isfinite(seconds) else MAX_WAIT
+    """Return a wait that a channel asks for, within 0 and `MAX_WAIT`. NaN counts as `MAX_WAIT`."""
+    if seconds != seconds or seconds >= MAX_WAIT:  # compares integers of any size, which `math.isfinite` cannot
+        return MAX_WAIT
+    return max(0.0, seconds)
 
 
 @dataclass(frozen=True)
