@@ -20,7 +20,7 @@ class Broken:
     """A provider that is never available."""
 
     name, dimension, max_batch = NAME, DIMENSION, 10
-    takes: int | None = None
+    learned_max_texts: int | None = None
 
     async def embed_query(self, text: str) -> Sequence[float]:
         raise ProviderFailed("The key was refused.", details={"upstream": {"status": 401}})

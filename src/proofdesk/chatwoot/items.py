@@ -49,6 +49,8 @@ class ChatwootContact(BaseModel):
 
 
 class ChatwootPerson(BaseModel):
+    """The sender or assignee that a message or conversation names."""
+
     id: Id
     # An unusual name must not keep the message from being stored: the storable part of the name is kept.
     name: Annotated[str | None, BeforeValidator(lambda value: None if value is None else storable_text(value))] = None

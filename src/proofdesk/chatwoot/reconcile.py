@@ -265,21 +265,17 @@ async def _remove_deleted_contacts(walk: _Walk) -> None:
 
 
 def _count_theirs(comparison: InboxComparison, conversation_id: int, messages: set[int]) -> None:
-    comparison.theirs["conversations"] += 1
-    comparison.theirs["messages"] += len(messages)
-    _raise_count(comparison.theirs, "highest_conversation_id", conversation_id)
-    _raise_count(comparison.theirs, "highest_message_id", max(messages, default=0))
+    theirs = comparison.theirs
+    theirs.update(conversations=1, messages=len(messages))
+    theirs |= Counter(highest_conversation_id=conversation_id, highest_message_id=max(messages, default=0))
 
 
 def _add_stored(ours: Counter[str], stored: queries.InboxCounts) -> None:
-    ours["conversations"] += stored.conversations
-    ours["messages"] += stored.messages
-    _raise_count(ours, "highest_conversation_id", stored.highest_conversation_id)
-    _raise_count(ours, "highest_message_id", stored.highest_message_id)
-
-
-def _raise_count(counts: Counter[str], name: str, number: int) -> None:
-    counts[name] = max(counts[name], number)
+    ours.update(conversations=stored.conversations, messages=stored.messages)
+    # The union of counters takes the larger number.
+    ours |= Counter(
+        highest_conversation_id=stored.highest_conversation_id, highest_message_id=stored.highest_message_id
+    )
 
 
 async def _resume(importer: AccountImporter, source: Source) -> _Walk:
@@ -293,10 +289,9 @@ async def _resume(importer: AccountImporter, source: Source) -> _Walk:
 
 async def _store_progress(walk: _Walk, *, finished: bool = False) -> None:
     importer = walk.importer
-    comparisons = [] if finished else [comparison.as_dict() for comparison in walk.comparisons.values()]
-    meta = {"page": 1 if finished else walk.page, "proofs": comparisons}
+    meta = {"page": walk.page, "proofs": [comparison.as_dict() for comparison in walk.comparisons.values()]}
+    name, meta = _reconcile_name(walk.source), {"page": 1, "proofs": []} if finished else meta
     async with importer.db.scoped(importer.scope) as conn:
-        name = _reconcile_name(walk.source)
         await cursor_queries.set_watermark(conn, importer.scope, name, importer.client.now(), meta)
 
 

@@ -33,6 +33,8 @@ async def execute(
                 await _drain(app, queue_name)
             run = await _follow(resources, scope, run, report)
             await recovery.requeue_stalled_jobs(app)
+    if requested.joined and _is_lost(run):  # the last attempt of an earlier request: this one starts anew
+        return await execute(resources, scope, job_type, params, report)
     return run
 
 
@@ -58,7 +60,11 @@ async def _drain(app: App, queue_name: str) -> None:
 async def _follow(resources: Resources, scope: Scope, run: Run, report: ReportProgress) -> Run:
     """Wait a moment for the run to end. Return the next attempt instead when the run was lost."""
     run = await runs.wait(resources.db, scope, run.id, _FOLLOW_SECONDS, report)
-    if (run.error_details or {}).get("code") != "worker_lost":
+    if not _is_lost(run):
         return run
     async with resources.db.scoped(scope) as conn:
         return (await run_queries.run_history(conn, scope, run.job_type, None, 1, 0))[0]
+
+
+def _is_lost(run: Run) -> bool:
+    return (run.error_details or {}).get("code") == "worker_lost"

@@ -169,8 +169,8 @@ def evidence_card(hit: Hit) -> EvidenceCard:
         source_url=hit.source_url or "",
         thread_url=thread_url(hit.conversation_global_id, hit.message_global_id),
         compose_url=compose_url(hit.id),
-        by_meaning=_rank(hit.ranks.get("vector")),
-        by_words=_rank(hit.ranks.get("text")),
+        by_meaning=str(hit.ranks.get("vector") or ""),
+        by_words=str(hit.ranks.get("text") or ""),
     )
 
 
@@ -292,13 +292,8 @@ def format_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{format_name(name)} {format_value(inner)}" for name, inner in value.items())
     if isinstance(value, list):
-        return (
-            f"{len(value)} listed" if any(isinstance(v, dict) for v in value) else ", ".join(map(format_value, value))
-        )
+        has_objects = any(isinstance(item, dict) for item in value)
+        return f"{len(value)} listed" if has_objects else ", ".join(map(format_value, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _rank(rank: int | None) -> str:
-    return "" if rank is None else str(rank)
