@@ -62,11 +62,11 @@ def test_restoring_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty
     whole, damaged, cut, newer = (tmp_path / name for name in ("whole.zip", "damaged.zip", "cut.zip", "newer.zip"))
     backup.dump(tidy_url, whole)
     cut.write_bytes(whole.read_bytes()[:-100])
-    _rewrite(whole, damaged, "data/workers.copy", lambda text: text + b"\\x00")
+    _rewrite(whole, damaged, "data/projects.copy", lambda text: text + b"\\x00")
     _rewrite(whole, newer, "manifest.json", lambda text: text.replace(b"0001_foundation", b"9999_future"))
     for file, error, words in (
         (cut, DamagedBackup, "not a complete backup"),
-        (damaged, DamagedBackup, "the checksum of workers is wrong"),
+        (damaged, DamagedBackup, "the checksum of projects is wrong"),
         (newer, NewerBackup, "9999_future"),
     ):
         with pytest.raises(error, match=words):

@@ -40,7 +40,7 @@ def test_messages_are_validated_without_configuration():
     ("values", "line"),
     [
         ({"SMTP_URL": "smtp://u:hush@h?tls=no", "SMTP_FROM": "a@b.example"}, "SMTP_URL=********: name an address"),
-        ({"SMTP_URL": "smtp://mail.example.com"}, "SMTP_FROM='': name who writes"),
+        ({"SMTP_URL": "smtp://mail.example.com"}, "SMTP_FROM='': name the sender"),
         ({"SMTP_FROM": "nobody"}, "SMTP_FROM='nobody': name one sender"),
     ],
 )

@@ -43,19 +43,20 @@ async def run_to_completion(
     try:
         await _record(db, scope, run, await job, time_slice, is_worker=is_worker)
     except ProofdeskError as error:
-        log.warning("run failed", error=error.message, code=error.code)
         details = {"code": error.code, **error.details}
         pause_for = error.code if error.pauses else None
         await _fail(db, scope, run, time_slice, error.message, details, pause_for)
+        # After the outcome is stored: a log that cannot be written must not leave the run open.
+        log.warning("run failed", error=error.message, code=error.code)
     except asyncio.CancelledError:
         if time_slice.is_taken_away:
             return
         await asyncio.shield(_stop(db, scope, run, time_slice, is_worker=is_worker))
         raise
     except Exception as error:
-        log.exception("run crashed")
         message = f"Unexpected {type(error).__name__}. See the log of this run for details."
         await _fail(db, scope, run, time_slice, message, {"code": "internal_error"})
+        log.exception("run crashed")
 
 
 async def write_progress(

@@ -23,12 +23,12 @@ ISOLATING = {"a", "b", "bdi", "blockquote", "caption", "code", "dd", "div", "dt"
              "li", "mark", "option", "p", "span", "strong", "summary", "td", "textarea", "th", "time"}  # fmt: skip
 """Elements that are blocks, that browsers isolate, or that `base.css` does; what is shown is all that they hold."""
 OURS = {
-    "place.label", "label", "row.id", "row.entity", "talk.number", "status", "code", "run.how", "job.label", "minutes",
-    "page.body", "preview.channel", "row.channel", "message.retry_count", "message.max_retries", "policy.sent",
-    "policy.cap", "policy.hours", "policy.channel", "operation.about", "field.about", "field.place", "refusal.meaning",
-    "runbook.slug", "first.messages", "first.conversations", "first.ready", "group.conversation", "part.text",
-    "card.by_meaning", "card.by_words", "took_ms", "binding.user_id", "beside.number", "request_id", "inside",
-    "value", "fix.label", "check.expected", "check.fix",
+    "binding.user_id", "card.by_meaning", "card.by_words", "check.expected", "check.fix", "code",
+    "conversation.number", "entry.label", "fix.label", "group.conversation", "inside", "job.label", "label",
+    "message.max_retries", "message.retry_count", "minutes", "part.text", "policy.cap", "policy.channel",
+    "policy.hours", "policy.sent", "preview.channel", "request_id", "row.channel", "row.entity", "row.id",
+    "run.trigger", "runbook.slug", "start.conversations", "start.messages", "start.ready", "status", "thread.number",
+    "took_ms", "value",
 }  # fmt: skip
 """What may stand beside other words: numbers and words of our own, and the parts of a snippet, which is one text."""
 
@@ -128,12 +128,11 @@ def test_a_toast_holds_no_formatting():
     )
 
 
-def test_nothing_renders_templates_but_the_shell():
-    sources = [p for p in TEMPLATES.parent.rglob("*.py") if p.name != "shell.py"]
-    assert [p.name for p in sources if re.search(r"\bEnvironment\(|get_template|\.render\(", p.read_text("utf-8"))] in (
-        [], ["help.py"],
-    )  # fmt: skip
-    assert (TEMPLATES.parent / "shell.py").read_text("utf-8").count("get_template(") == 1
+def test_only_the_layout_renders_templates():
+    sources = [p for p in TEMPLATES.parent.rglob("*.py") if p.name != "layout.py"]
+    rendering = re.compile(r"\bEnvironment\(|get_template|\.render\(")
+    assert [p.name for p in sources if rendering.search(p.read_text("utf-8"))] == []
+    assert (TEMPLATES.parent / "layout.py").read_text("utf-8").count("get_template(") == 1
 
 
 AS_WRITTEN = re.compile(
@@ -224,7 +223,7 @@ async def test_what_follows_a_name_in_a_thread_stands_in_its_place(
     for inbox, shown in ((names.INBOX, "Mailboxgpj.exe"), (names.HEBREW_INBOX, names.HEBREW_INBOX)):
         number = _conversation(owner_conn, inbox)
         await tab.goto(f"/conversations/cw:{read.member.project_id}:1:{number}/thread")
-        words = (f"#{number}", shown, "with", "Mallorygpj.exe", "viplabel", "42")
+        words = (f"#{number}", shown, "assigned to", "Mallorygpj.exe", "viplabel", "42")
         await _in_order(tab.locator(".talk-head p"), *words)
 
 

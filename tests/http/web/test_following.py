@@ -99,7 +99,7 @@ async def test_page_without_a_stream_is_refreshed_and_does_not_move(desk: Desk):
     await desk.tab.route("**/jobs/events", lose)
     await desk.tab.goto("/jobs")
     await desk.tab.evaluate("window.kept = document.querySelector('#job-chatwoot_sync time')")
-    cadence = desk.tab.get_by_label("How often Sync runs")
+    cadence = desk.tab.get_by_label("Cadence of Sync")
     await cadence.focus()
     await desk.tab.evaluate(WATCHED)
     async with desk.tab.expect_response(lambda answer: answer.url.endswith("/jobs")):
@@ -112,7 +112,7 @@ async def test_page_without_a_stream_is_refreshed_and_does_not_move(desk: Desk):
 async def test_page_that_cannot_be_refreshed_says_so_and_recovers(desk: Desk):
     await desk.tab.goto("/jobs")
     await expect(desk.tab.get_by_role("table", name="Schedules")).to_be_visible()
-    warning = desk.tab.get_by_text("The server does not answer, so this may be old.")
+    warning = desk.tab.get_by_text("The server does not respond, so this page may be out of date.")
     for fails in (refuse, lose):
         await desk.tab.route("**/jobs", once(fails))
         await desk.tab.clock.fast_forward(31_000)

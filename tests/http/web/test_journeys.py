@@ -99,9 +99,9 @@ async def test_from_first_sync_to_evidence_and_from_failure_to_cause(
     owner_conn.execute("UPDATE scheduled_jobs SET next_run_at = now() + interval '1 hour'")
     studio[0].faults.add(INVALID_TOKEN)
     await tab.goto("/jobs")
-    await tab.get_by_role("button", name="Sync", exact=True).click()
+    await tab.get_by_role("button", name="Run sync", exact=True).click()
     failed = history.filter(has_text="failed").first
-    await failed.get_by_role("link", name="What to do?").click()
+    await failed.get_by_role("link", name="Open runbook").click()
     await tab.get_by_role("button", name="Run checks").click()
     await tab.locator("#cause").wait_for()
     assert "CHATWOOT_API_TOKEN" in (await tab.locator("#found").text_content() or "")

@@ -44,7 +44,7 @@ async def test_irreversible_action_asks_first_and_a_toast_confirms_it(tab, cast:
     await tab.keyboard.press("Escape")
     await dialog.wait_for(state="hidden")
     await opener.click()
-    await dialog.get_by_role("button", name="Remove", exact=True).click()
+    await dialog.get_by_role("button", name="Remove member", exact=True).click()
     await tab.get_by_role("status").filter(has_text="Member removed").wait_for()
     assert await opener.count() == 0
 
@@ -53,7 +53,7 @@ async def test_a_button_answers_with_a_toast_and_the_page_stays(tab):
     await tab.goto("/")
     await tab.evaluate("window.kept = true")
     await tab.get_by_role("button", name="Run sync").click()
-    await tab.get_by_role("status").filter(has_text="Sync is under way").wait_for()
+    await tab.get_by_role("status").filter(has_text="Sync started.").wait_for()
     assert await tab.evaluate("window.kept")
 
 

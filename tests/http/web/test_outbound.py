@@ -73,7 +73,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await expect(tab.locator(".quoted blockquote")).to_contain_text("I would like a refund")
     await expect(tab.locator(".light.warn")).to_contain_text("Only an approved message can be sent")
     await tab.get_by_role("button", name="Approve").click()
-    await expect(tab.get_by_text("It can go out now")).to_be_visible()
+    await expect(tab.get_by_text("All checks pass.")).to_be_visible()
     await expect(tab.locator(".light.good")).to_have_count(5)
 
     await tab.get_by_role("button", name="Send now…").click()
@@ -92,7 +92,7 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
     await told.member.client.post(f"{at}/approve", json={})
     await tab.goto(at)
     await tab.get_by_label("Reason for the opt-out").fill("Asked on the phone")
-    await tab.get_by_role("button", name="Opt out").click()
+    await tab.get_by_role("button", name="Record opt-out").click()
     await expect(tab.get_by_role("status").filter(has_text="Policy changed.")).to_be_visible()
     await expect(tab.locator(".light.bad")).to_contain_text("has opted out")
     await tab.get_by_role("button", name="Send now…").click()
@@ -101,8 +101,8 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
     assert (await told.member.client.get(at)).json()["outbound"]["status"] == "blocked_opt_out"
 
     await expect(tab.get_by_role("button", name="Return to draft")).to_have_count(0)
-    await tab.get_by_label("Why in again").fill("Wrote that news are welcome")
-    await tab.get_by_role("button", name="Opt in").click()
+    await tab.get_by_label("Reason for the opt-in").fill("Wrote that news are welcome")
+    await tab.get_by_role("button", name="Record opt-in").click()
     await tab.get_by_role("button", name="Return to draft").click()
     await expect(tab.get_by_role("button", name="Approve")).to_be_visible()
 

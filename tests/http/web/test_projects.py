@@ -30,7 +30,7 @@ async def test_sources_are_bound_and_let_go_by_forms(cast: Cast):
     source = re.search(r'name="source_id" value="([^"]+)"', page)
     assert source and "The next sync imports it" in page
     taken = await submit_form(cast.stranger, sources_of(cast.stranger), external_id="7")
-    assert taken.status_code == 409 and "another project" in taken.text
+    assert taken.status_code == 409 and "Another project has bound" in taken.text
     gone = await submit_form(cast.stranger, f"{sources_of(cast.stranger)}/unbind", source_id=source[1])
     assert gone.status_code == 404
     for path, fields in ((here, {"external_id": "8"}), (f"{here}/unbind", {"source_id": source[1]})):

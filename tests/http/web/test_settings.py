@@ -103,7 +103,7 @@ async def test_the_project_is_looked_after_by_forms(cast: Cast):
         refused = await submit_form(cast.stranger, f"/settings/{path}", username="member", name="Mine now")
         assert refused.status_code == 403, path
     await submit_and_follow(cast.member, "/settings/members/remove", username="stranger")
-    assert "Who may enter Atelier" in await submit_and_follow(cast.member, "/settings/project/rename", name="Atelier")
+    assert "Members of Atelier" in await submit_and_follow(cast.member, "/settings/project/rename", name="Atelier")
 
 
 async def test_forms_need_the_token_of_the_session(cast: Cast):
