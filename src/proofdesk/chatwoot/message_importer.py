@@ -86,7 +86,8 @@ class MessageImporter:
         A conversation that is deleted, or that cannot be read, is not among them.
         """
         present, queue = dict[int, set[int]](), deque(readings)
-        running, responses = set[asyncio.Task[_WindowResponse]](), list[_WindowResponse]()
+        running, done = set[asyncio.Task[_WindowResponse]](), set[asyncio.Task[_WindowResponse]]()
+        responses = list[_WindowResponse]()
         try:
             while queue or running:
                 while queue and len(running) < self.client.concurrency:
@@ -101,7 +102,7 @@ class MessageImporter:
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*running, *done, return_exceptions=True)  # several may have failed together
         return present
 
     async def _fetch_window(self, reading: ConversationReading) -> _WindowResponse:

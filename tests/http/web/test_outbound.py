@@ -72,13 +72,13 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await expect(tab.get_by_role("heading", name="To Amina Okafor")).to_be_visible()
     await expect(tab.locator(".quoted blockquote")).to_contain_text("I would like a refund")
     await expect(tab.locator(".light.warn")).to_contain_text("Only an approved message can be sent")
-    await tab.get_by_role("button", name="Approve").click()
+    await tab.get_by_role("button", name="Approve message").click()
     await expect(tab.get_by_text("All checks pass.")).to_be_visible()
     await expect(tab.locator(".light.good")).to_have_count(5)
 
-    await tab.get_by_role("button", name="Send now…").click()
+    await tab.get_by_role("button", name="Send message…").click()
     assert not telegram_server[0].sent or telegram_server[0].sent[-1].chat_id != CHAT
-    await tab.get_by_role("dialog").get_by_role("button", name="Send now").click()
+    await tab.get_by_role("dialog").get_by_role("button", name="Send message").click()
     await expect(tab.get_by_role("status").filter(has_text="Message sent.")).to_be_visible()
     await expect(tab.locator(".timeline")).to_contain_text("Attempt 1: accepted")
     sent = telegram_server[0].sent[-1]
@@ -95,16 +95,16 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
     await tab.get_by_role("button", name="Record opt-out").click()
     await expect(tab.get_by_role("status").filter(has_text="Policy changed.")).to_be_visible()
     await expect(tab.locator(".light.bad")).to_contain_text("has opted out")
-    await tab.get_by_role("button", name="Send now…").click()
-    await tab.get_by_role("dialog").get_by_role("button", name="Send now").click()
-    await expect(tab.get_by_role("alert")).to_contain_text("the message was blocked")
+    await tab.get_by_role("button", name="Send message…").click()
+    await tab.get_by_role("dialog").get_by_role("button", name="Send message").click()
+    await expect(tab.get_by_role("alert")).to_contain_text("The message was blocked")
     assert (await told.member.client.get(at)).json()["outbound"]["status"] == "blocked_opt_out"
 
     await expect(tab.get_by_role("button", name="Return to draft")).to_have_count(0)
     await tab.get_by_label("Reason for the opt-in").fill("Wrote that news are welcome")
     await tab.get_by_role("button", name="Record opt-in").click()
     await tab.get_by_role("button", name="Return to draft").click()
-    await expect(tab.get_by_role("button", name="Approve")).to_be_visible()
+    await expect(tab.get_by_role("button", name="Approve message")).to_be_visible()
 
 
 async def test_a_message_offers_what_its_state_allows(told: Cast, owner_conn: psycopg.Connection):
