@@ -42,7 +42,7 @@ PAGES = (
     "/", "/search", "/search?q=gadora&mode=text", "/conversations", "/conversations?status=resolved",
     "/conversations?page=200", "{conversation}", "/contacts", "/contacts?q=nobody", "{contact}", "/outbound",
     "/outbound?q=nothing", "/outbound?compose=1", "/outbound/policies", "{message}", "/jobs", "/jobs?status=failed",
-    "/audit", "/audit?action=job.*", "/projects", "{sources}", "/settings", "/help", "/docs",
+    "/audit", "/audit?action=job.*", "/projects", "{sources}", "/settings", "/help/", "/docs",
 )  # fmt: skip
 _MORE = (
     """
