@@ -119,7 +119,9 @@ async def _fill(db: Database, url: str, messages: int) -> UUID:
         for statement in _MORE:
             conn.execute(statement.replace("% ", "%% ").encode(), {"n": messages})
         await index_conversations(db, project_scope, ChunkLimits.from_settings(Settings()))
-        audit_events = [events.BulkEvent("job.asked", "worker_run", str(number)) for number in range(messages // 10)]
+        audit_events = [
+            events.BulkEvent("job.requested", "worker_run", str(number)) for number in range(messages // 10)
+        ]
         async with db.scoped(project_scope) as noting:
             await events.record_many(noting, project_scope, project_scope.actor, audit_events)
         conn.execute("VACUUM ANALYZE")

@@ -75,7 +75,7 @@ async def show_message(
     request: Request, session: CurrentSession, scope: ProjectReader, outbound_id: str, done: str = ""
 ) -> Response:
     """Show a message with its history, gates, evidence and policy."""
-    return await _shown(request, session, scope, _id(outbound_id), notice=DONE.get(done, ""))
+    return await _render_message(request, session, scope, _id(outbound_id), notice=DONE.get(done, ""))
 
 
 @router.post("/{outbound_id}/approve")
@@ -130,11 +130,11 @@ async def _after(
     try:
         await action
     except (Invalid, Conflict, Denied, Unavailable) as error:
-        return await _shown(request, session, scope, message_id, error=error)
+        return await _render_message(request, session, scope, message_id, error=error)
     return RedirectResponse(f"/outbound/{message_id}?done={done}", 303)
 
 
-async def _shown(
+async def _render_message(
     request: Request,
     session: UserSession,
     scope: Scope,

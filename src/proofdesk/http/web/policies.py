@@ -42,7 +42,9 @@ async def list_policies(
         contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None
     )
     notice = CHANGED if done == "policy" else ""
-    return await _shown(request, session, scope, policy_filter, number=layout.parse_page_number(page), notice=notice)
+    return await _render_policies(
+        request, session, scope, policy_filter, number=layout.parse_page_number(page), notice=notice
+    )
 
 
 @router.post("/opt-out")
@@ -72,11 +74,11 @@ async def change_policy(
             raise policies.InvalidOptOut("Enter a reason: who asked for it, and where.")
         await policies.change_policy(db, scope, contact_global_id, channel, update, reason=reason)
     except Invalid as error:
-        return await _shown(request, session, scope, PolicyFilter(contact_global_id, channel), error=error)
+        return await _render_policies(request, session, scope, PolicyFilter(contact_global_id, channel), error=error)
     return RedirectResponse(layout.safe_path(next) if next else "/outbound/policies?done=policy", 303)
 
 
-async def _shown(
+async def _render_policies(
     request: Request,
     session: UserSession,
     scope: Scope,

@@ -28,7 +28,7 @@ async def show_sources(
     request: Request, session: CurrentSession, project_scope: NamedProject, done: str = ""
 ) -> Response:
     """Show the sources and the imported data of the project."""
-    return await _shown(request, session, project_scope, notice=DONE.get(done, ""))
+    return await _render_sources(request, session, project_scope, notice=DONE.get(done, ""))
 
 
 @router.post("")
@@ -57,13 +57,13 @@ async def _after(
     try:
         await action
     except (Invalid, NotFound, Conflict) as error:
-        return await _shown(request, session, project_scope, error=error)
+        return await _render_sources(request, session, project_scope, error=error)
     if layout.wants_partial(request):
-        return await _shown(request, session, project_scope, notice=DONE[done])
+        return await _render_sources(request, session, project_scope, notice=DONE[done])
     return RedirectResponse(f"/projects/{project_scope.project_id}/sources?done={done}", 303)
 
 
-async def _shown(
+async def _render_sources(
     request: Request,
     session: CurrentSession,
     project_scope: Scope,

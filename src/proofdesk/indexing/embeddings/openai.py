@@ -61,9 +61,10 @@ class OpenAIModel:
             api_key=key or "none",
             base_url=url.copy_with(path=path, query=None),
             default_query=dict(url.params),
-            timeout=timeout,
+            # `_post` has the only deadline. Two that end together can cancel the task once too often.
+            timeout=None,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=timeout, follow_redirects=False),
+            http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=None, follow_redirects=False),
         )
 
     @property
@@ -154,12 +155,12 @@ class OpenAIModel:
 
     async def _post(self, body: Body, count: int) -> httpx2.Response:
         try:
-            # The client's own timeout is per read: a response that trickles never reaches it.
+            # For the whole response: a timeout of the client is per read, which a response that trickles never reaches.
             async with asyncio.timeout(self._timeout):
                 return await self._client.post(
                     "/embeddings", cast_to=httpx2.Response, body=body, options={"headers": self._headers}
                 )
-        except (TimeoutError, openai.APITimeoutError) as error:
+        except TimeoutError as error:
             raise self._timeout_error(count) from error
         except openai.APIStatusError as error:
             return error.response
