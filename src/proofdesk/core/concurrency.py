@@ -24,11 +24,18 @@ async def run_concurrently(work: Callable[[], Coroutine[Any, Any, None]], number
 
     The first failure cancels the others and is raised; of several failures, one that Proofdesk raised on purpose.
     """
+    task = asyncio.current_task()
+    assert task is not None
+    cancelling = task.cancelling()
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(number):
                 group.create_task(work())
     except BaseExceptionGroup as failures:
+        # A group whose task fails while it is waited for leaves its own cancellation behind (CPython 3.11), and a later
+        # `asyncio.timeout` of this task would raise `CancelledError` instead of `TimeoutError` (CPython 3.11.2).
+        while task.cancelling() > cancelling:
+            task.uncancel()
         raise _first_cause(failures) from None
 
 
