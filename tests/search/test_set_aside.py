@@ -1,12 +1,15 @@
 """A conversation that fails in a stage is quarantined with the reason; all others pass every stage."""
 
+import asyncio
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
 
 from proofdesk.chatwoot import sync
-from proofdesk.indexing import documents, vectors
+from proofdesk.indexing import documents, transcript_queries, vectors
 from proofdesk.indexing.chunking import chunker
 from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.embeddings.local import LocalModel
@@ -81,6 +84,25 @@ async def test_refused_chunks_are_quarantined_alone(seven: Desk, failure: Failur
     assert (await sync.summarize_quarantine(seven.db, seven.scope)).count == 0
     await seven.ready()
     await everything_but(seven, mode="semantic")
+
+
+async def test_conversation_quarantined_meanwhile_is_not_tried_again(
+    seven: Desk, failure: Failure, monkeypatch: pytest.MonkeyPatch
+):
+    failure.plant("22003", "rag_chunks", "text LIKE '%refund%'")
+    lock_stale, calls, first_is_stored = transcript_queries.lock_stale, count(1), asyncio.Event()
+
+    async def delayed(*values: Any):
+        number = next(calls)
+        if number == 2:  # the query of the second batch, sent before the first batch quarantines
+            await first_is_stored.wait()
+        elif number == 3:
+            first_is_stored.set()
+        return await lock_stale(*values)
+
+    monkeypatch.setattr(transcript_queries, "lock_stale", delayed)
+    totals = await index_conversations(seven.db, seven.scope, LIMITS)
+    assert (totals.conversations, totals.set_aside) == (7, 1)
 
 
 @pytest.mark.parametrize("state", ["22003", "23514", "54000"])

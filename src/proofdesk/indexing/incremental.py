@@ -21,7 +21,7 @@ from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.chunks import ChunkStage
 from proofdesk.indexing.stage import IndexingStage
 from proofdesk.indexing.terms import TermStage
-from proofdesk.indexing.transcript_queries import StaleConversation
+from proofdesk.indexing.transcript_queries import ConversationKey, StaleConversation
 from proofdesk.projects.scope import Scope
 
 BATCH = 200
@@ -100,11 +100,16 @@ async def _index_batch(db: Database, scope: Scope, stages: Stages) -> int:
 
 
 async def _lock_stale(conn: Conn, scope: Scope, stages: Stages) -> list[StaleConversation]:
-    quarantined = [key for stage in stages for key in stage.quarantined]
     for stage in stages:
-        if conversations := await transcript_queries.lock_stale(conn, scope, stage.index, BATCH, quarantined):
-            return conversations
+        while locked := await transcript_queries.lock_stale(conn, scope, stage.index, BATCH, _quarantined(stages)):
+            quarantined = set(_quarantined(stages))  # another batch may have added some while the query ran
+            if conversations := [c for c in locked if c.key not in quarantined]:
+                return conversations
     return []
+
+
+def _quarantined(stages: Stages) -> list[ConversationKey]:
+    return [key for stage in stages for key in stage.quarantined]
 
 
 def _parts(conversations: Sequence[StaleConversation]) -> Iterator[list[StaleConversation]]:
