@@ -96,6 +96,14 @@ def runbooks() -> str:
         "What to do when something breaks. Proofdesk can run each runbook: on the page `/runbooks`, with",
         "`proofdesk doctor NAME`, or with `POST /runbooks/NAME/run`. It runs the checks below in this order. The",
         "cause is the first check that fails, because later checks may fail as a consequence. A run changes nothing.",
+        "A result without a failure lists what passed and what was not checked, with the reason. A check that takes",
+        "longer than the product itself would wait (`OPENAI_TIMEOUT_MS`, `CHATWOOT_TIMEOUT_SECONDS`) is not checked; it",
+        "is no failure.",
+        "",
+        "`proofdesk doctor` runs all of them, in every project. Exit status: 0 no check failed, 1 a check failed, 2 wrong",
+        "usage, 3 no check failed but one did not end. It names the database and the configuration that it looks at, and",
+        "prints JSON with `--json`.",
+        "",
         "Errors of the API name their runbook in `details.runbook`.",
         "",
         "The evidence bundle (`proofdesk doctor NAME --evidence FILE`, `GET /runbooks/NAME/evidence`) is a zip file:",
@@ -136,7 +144,7 @@ def _runbook(runbook: Runbook) -> list[str]:
 
 
 def _fix(check: Check) -> str:
-    return " ".join(map(_fix_text, check.fixes))
+    return _fix_text(check.fix)
 
 
 def _fix_text(fix: Fix) -> str:

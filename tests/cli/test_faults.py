@@ -76,10 +76,23 @@ def test_every_mistyped_database_url_is_named(terminal: Terminal, folder: Path, 
     one_line(run(terminal, folder, ("migrate",), {"DATABASE_URL": url}))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c != ("config",)], ids=" ".join)
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c not in (("config",), ("doctor",))], ids=" ".join)
 def test_every_command_reports_an_unreachable_database(terminal: Terminal, folder: Path, command: tuple[str, ...]):
     place = {"DATABASE_URL": f"{URL}:1/desk", "PORT": "0"}
     assert "refused" in one_line(run(terminal, folder, command, place))
+
+
+def test_doctor_names_an_unreachable_database(terminal: Terminal, folder: Path):
+    result = run(terminal, folder, ("doctor",), {"DATABASE_URL": f"{URL}:1/desk"})
+    headline = "Database and disk: The database cannot be reached."
+    assert (result.returncode, result.stderr) == (1, "") and headline in result.stdout.splitlines()[2]
+
+
+def test_doctor_changes_nothing(terminal: Terminal, folder: Path):
+    home = folder / "home"
+    result = run(terminal, folder, ("doctor", "database-and-disk"), {"PROOFDESK_HOME": str(home)})
+    assert result.returncode == 1 and "There is no database in" in result.stdout
+    assert not home.exists()
 
 
 SETTINGS = {

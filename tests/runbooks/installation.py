@@ -17,7 +17,7 @@ from proofdesk.indexing.incremental import index_conversations
 from proofdesk.jobs.resources import open_resources
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
-from proofdesk.runbooks import registry
+from proofdesk.runbooks import execution, registry
 from proofdesk.runbooks.context import RequestContext, RunbookContext
 from proofdesk.runbooks.findings import RunbookResult
 from proofdesk.settings import Settings
@@ -91,7 +91,7 @@ class Installation:
     async def run(self, slug: str) -> RunbookResult:
         """Run a runbook."""
         async with self.context() as context:
-            return await registry.run_checks(context, registry.get_runbook(slug))
+            return await execution.run_checks(context, registry.get_runbook(slug))
 
 
 async def build(

@@ -21,17 +21,17 @@ from tests.support.terminal import Terminal
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SLUGS = [
     "search-returns-no-results", "chatwoot-sync-fails", "auth-loop", "scheduler-worker-failing", "embeddings-fail",
-    "signup-disabled", "outbound-blocked",
+    "signup-disabled", "outbound-blocked", "database-and-disk",
 ]  # fmt: skip
 # Codes whose message is enough: no check could add anything.
 WITHOUT = {
-    "database_unavailable", "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
+    "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
     "pin_attempts_exceeded", "run_is_over", "four_eyes_required", "duplicate_outbound", "idempotency_conflict",
     "invalid_unsubscribe_link",
 }  # fmt: skip
 
 
-async def test_there_are_seven_runbooks(cast: Cast):
+async def test_the_runbooks_are_listed(cast: Cast):
     runbooks = (await cast.member.client.get("/runbooks")).json()["runbooks"]
     assert [r["slug"] for r in runbooks] == SLUGS
     assert all(r["title"] and r["symptom"] and r["impact"] for r in runbooks)
@@ -42,8 +42,9 @@ async def test_a_run_names_the_cause_and_its_fixes(cast: Cast):
     result = response.json()
     assert (response.status_code, result["verdict"], result["cause"]["check"]) == (200, "problem", "messages")
     assert all(set(c) == {"id", "title", "status", "observed", "expected", "fix"} for c in result["checks"])
-    fix = result["fixes"][1]
-    assert (fix["method"], fix["path"], fix["command"]) == ("POST", "/jobs/chatwoot/sync", "proofdesk sync")
+    fix = result["fixes"][0]
+    assert (fix["method"], fix["path"]) == ("POST", "/projects/{id}/sources")
+    assert result["summary"] == result["cause"]["message"]
 
 
 async def test_the_auth_runbook_checks_its_own_request(cast: Cast):
@@ -133,7 +134,8 @@ def doctor(tidy_url: str, terminal: Terminal) -> Command:
 
 def test_doctor_command(doctor: Command, tmp_path: Path):
     nothing = doctor("doctor", "search-returns-no-results")
-    assert nothing.returncode == 1 and "No project is active" in nothing.stdout.splitlines()[0]
+    headlines = nothing.stdout.splitlines()
+    assert nothing.returncode == 1 and "Database: " in headlines[0] and "No project is active" in headlines[2]
     doctor("project", "create", "Agency")
     every = doctor("doctor", "--json")
     assert every.returncode == 1

@@ -21,8 +21,9 @@ from proofdesk.database import errors
 from proofdesk.database.poolers import WrongSession
 from proofdesk.database.rows import Conn, flatten
 from proofdesk.database.sessions import APP_ROLE, ConnectionRefusals, DatabaseSession
+from proofdesk.errors import Unavailable
 
-__all__ = ["APP_ROLE", "GENERIC_PLAN", "NO_SETTINGS", "Database", "ScopeLike", "open_database"]
+__all__ = ["APP_ROLE", "GENERIC_PLAN", "NO_SETTINGS", "ClosedDatabase", "Database", "ScopeLike", "open_database"]
 NO_SETTINGS: Mapping[str, object] = {}
 GENERIC_PLAN: Mapping[str, object] = {"plan_cache_mode": "force_generic_plan"}
 """For statements whose generic plan suits all parameters: planning them takes longer than reading a page."""
@@ -93,6 +94,18 @@ class Database:
             if (unavailable := errors.classify(error)) is None:
                 raise
             raise unavailable from error
+
+
+class ClosedDatabase(Database):
+    """A database that cannot be used: every transaction raises the reason at once."""
+
+    def __init__(self, reason: Unavailable):
+        self.reason = reason
+
+    @asynccontextmanager
+    async def _opened(self, beginning: sql.Composable | None = None) -> AsyncIterator[DatabaseSession]:
+        raise self.reason
+        yield
 
 
 @asynccontextmanager

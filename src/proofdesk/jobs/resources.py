@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proofdesk.accounts.bot import Bot
 from proofdesk.chatwoot.client import ChatwootClient
-from proofdesk.database.pool import Database, open_database
+from proofdesk.database.pool import ClosedDatabase, Database, open_database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings import factory as embeddings
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
@@ -42,12 +42,16 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open the resources for the migrated database of `settings.database_url`."""
+async def open_resources(settings: Settings, *, closed: Unavailable | None = None) -> AsyncIterator[Resources]:
+    """Open the resources for the migrated database of `settings.database_url`.
+
+    With `closed`, the database is not opened, and every use of it raises this reason.
+    """
     assert settings.database_url is not None, "the caller sets DATABASE_URL"
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value()
-        db = await stack.enter_async_context(open_database(url, settings.database_pool_size))
+        db = ClosedDatabase(closed) if closed else None
+        db = db or await stack.enter_async_context(open_database(url, settings.database_pool_size))
         chatwoot = _chatwoot(settings)
         if chatwoot is not None:
             await stack.enter_async_context(aclosing(chatwoot))

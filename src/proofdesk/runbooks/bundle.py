@@ -11,12 +11,14 @@ from typing import Any
 from proofdesk import __version__, logging
 from proofdesk import settings as configuration
 from proofdesk.errors import ProofdeskError
-from proofdesk.runbooks import queries, registry
+from proofdesk.runbooks import execution, queries
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 from proofdesk.runbooks.findings import EvidenceSection, Runbook
 from proofdesk.runbooks.redaction import Redactor, iterate_strings
 
 log = logging.get_logger(__name__)
+
+_COLLECT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ async def build_bundle(context: RunbookContext, runbook: Runbook) -> EvidenceBun
 
 async def build_report(context: RunbookContext, runbook: Runbook) -> dict[str, Any]:
     """Run the runbook and return the redacted report as JSON values."""
-    result = await registry.run_checks(context, runbook)
+    result = await execution.run_checks(context, runbook)
     try:
         sections = await asyncio.gather(*(_collect(context, section) for section in runbook.evidence))
     finally:
@@ -81,7 +83,7 @@ def render_markdown(report: dict[str, Any]) -> str:
 
 async def _collect(context: RunbookContext, section: EvidenceSection) -> Any:
     try:
-        async with asyncio.timeout(registry.CHECK_TIMEOUT_SECONDS):
+        async with asyncio.timeout(_COLLECT_SECONDS):
             return await section.collect(context)
     except CheckSkippedError as reason:
         return str(reason)

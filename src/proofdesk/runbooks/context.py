@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from proofdesk.audit.events import Actor
+from proofdesk.database.pool import ClosedDatabase
+from proofdesk.errors import Unavailable
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -82,6 +84,10 @@ class RunbookContext:
         if self.request is None:
             raise CheckSkippedError("This check needs an HTTP request. Run the runbook from the page or the API.")
         return self.request
+
+    def close_database(self, reason: Unavailable) -> None:
+        """Let every use of the database raise the reason, without waiting for a connection."""
+        self.resources = replace(self.resources, db=ClosedDatabase(reason))
 
     async def load_once(self, loader: Callable[["RunbookContext"], Coroutine[Any, Any, T]]) -> T:
         """Return what the loader returns. It runs once, however many checks need it."""

@@ -50,7 +50,7 @@ def describe_failure(run: Run) -> str:
     """Return why a run failed, and the request to another service that failed."""
     upstream = (run.error_details or {}).get("upstream") or {}
     request = " ".join(str(upstream[name]) for name in ("method", "endpoint", "status") if upstream.get(name))
-    return f"{run.job_type}: {_sentence(run.error)}" + (f" Request: {request}." if request else "")
+    return f"{run.job_type}, run {run.id}: {_sentence(run.error)}" + (f" Request: {request}." if request else "")
 
 
 def _sentence(error: str | None) -> str:

@@ -14,9 +14,10 @@ Verdict = Literal["ok", "problem"]
 
 @dataclass(frozen=True)
 class Fix:
-    """A step that fixes a problem: a request to Proofdesk (`path`) or a command.
+    """What fixes a problem: a request to Proofdesk (`path`) or a command.
 
-    Without either, a person does it elsewhere: in the environment, in Chatwoot, at the provider.
+    Without either, a person does it elsewhere: in Chatwoot, at the provider, in a proxy. A `destructive` fix may lose
+    something, so it comes last.
     """
 
     label: str
@@ -24,28 +25,33 @@ class Fix:
     path: str | None = None
     body: dict[str, Any] | None = None
     command: str | None = None
+    destructive: bool = False
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a check observed. `cause` and `fixes` replace those of the check if they are set."""
+    """What a check observed. `cause` and `fix` replace those of the check if they are set.
+
+    `incomplete` belongs to `skip`: the check applies, but did not end.
+    """
 
     status: Status
     observed: str
     cause: str | None = None
-    fixes: tuple[Fix, ...] = ()
+    fix: Fix | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check. `expected` describes the healthy state; `cause` says what a failure means."""
+    """One check. `expected` describes the healthy state; `cause` says what a failure means, `fix` what to do then."""
 
     id: str
     title: str
     expected: str
     cause: str
     observe: Callable[[RunbookContext], Awaitable[Observation]]
-    fixes: tuple[Fix, ...]
+    fix: Fix
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class EvidenceSection:
 class Runbook:
     """An incident and its checks, in causal order: a failing check can make later checks fail.
 
-    `variables` are the environment variables that matter.
+    `variables` are the environment variables that matter. `per_project` is False if it is about the installation.
     """
 
     slug: str
@@ -70,6 +76,7 @@ class Runbook:
     checks: tuple[Check, ...]
     evidence: tuple[EvidenceSection, ...]
     variables: tuple[str, ...] = ()
+    per_project: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,14 +100,31 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """A check that had no result, and why."""
+
+    check: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class RunbookResult:
-    """The result of a runbook. `fixes` are those of all failed checks, then those of all warnings."""
+    """The result of a runbook.
+
+    `fixes` has one fix of each failed check, the cause first, then one of each warning; those that may lose something
+    are last. `summary` says in one line what is wrong, or how many checks passed and what was not checked. `incomplete`
+    is True when a check did not end: it took too long, or a service that it needs failed.
+    """
 
     slug: str
     title: str
     verdict: Verdict
+    summary: str
     cause: Cause | None
     checks: tuple[Finding, ...]
+    unchecked: tuple[Unchecked, ...]
+    incomplete: bool
     fixes: tuple[Fix, ...]
 
 
@@ -109,16 +133,21 @@ def ok(observed: str) -> Observation:
     return Observation("ok", observed)
 
 
-def warn(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
+def warn(observed: str, cause: str | None = None, fix: Fix | None = None) -> Observation:
     """Return an observation that people should know but that is not the cause."""
-    return Observation("warn", observed, cause, fixes)
+    return Observation("warn", observed, cause, fix)
 
 
-def fail(observed: str, cause: str | None = None, *fixes: Fix) -> Observation:
+def fail(observed: str, cause: str | None = None, fix: Fix | None = None) -> Observation:
     """Return an observation that can cause the incident."""
-    return Observation("fail", observed, cause, fixes)
+    return Observation("fail", observed, cause, fix)
 
 
 def skip(reason: str) -> Observation:
-    """Return that the check could not run or does not apply."""
+    """Return that nothing was checked. What does not apply is `ok`."""
     return Observation("skip", reason)
+
+
+def unfinished(reason: str) -> Observation:
+    """Return that the check applies but did not end, so that nobody knows."""
+    return Observation("skip", reason, incomplete=True)

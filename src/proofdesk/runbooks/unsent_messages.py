@@ -80,7 +80,7 @@ def describe(unsent: UnsentMessage) -> str:
         counts = f", {current.sent_in_window} of {policy.frequency_cap} in {policy.frequency_window_hours} h{ends}"
     error = f", {message.last_error}" if message.last_error else ""
     state = f"{message.channel}, {message.status}{error}, {len(unsent.attempts)} attempts{counts}"
-    return f"{message.id} ({state}, {describe_next_attempt(unsent)})"
+    return f"message {message.id} ({state}, {describe_next_attempt(unsent)})"
 
 
 def describe_next_attempt(unsent: UnsentMessage) -> str:

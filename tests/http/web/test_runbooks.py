@@ -29,8 +29,26 @@ async def test_the_list_tells_every_incident_by_its_symptom(cast: Cast):
     page = (await cast.member.client.get("/runbooks", headers=HTML)).text
     for runbook in registry.list_runbooks():
         assert f'href="/runbooks/{runbook.slug}"' in page and runbook.title in page
-    assert page.count('class="incident"') == len(registry.list_runbooks())
+    assert page.count('class="incident light "') == len(registry.list_runbooks())
     assert 'href="/runbooks" aria-current="page"' in page
+
+
+async def test_all_runbooks_run_at_once_and_each_has_a_light(told: Cast):
+    response = await told.member.client.post("/runbooks/run", data={"csrf_token": told.member.csrf}, headers=PART)
+    assert response.text.count('class="incident light ') == len(registry.list_runbooks())
+    assert 'class="incident light bad"' in response.text and "problems found." in response.text
+    assert "No worker is alive" in response.text
+    results = (await told.member.client.post("/runbooks/run", headers={"accept": "application/json"})).json()["results"]
+    assert [r["slug"] for r in results] == [r.slug for r in registry.list_runbooks()]
+
+
+def test_ids_in_results_are_links():
+    one = "0a1b2c3d-0000-4000-8000-0123456789ab"
+    html = layout.link_ids(f"<b> message {one}; run {one}; cw:{one}:1:7; cwmsg:{one}:1:9; project {one}")
+    assert html.startswith("&lt;b&gt;") and html.count("<a ") == 4
+    for path in (f"/outbound/{one}", f"/jobs/runs/{one}", f"/conversations/cw:{one}:1:7/thread"):
+        assert f'href="{path}"' in html
+    assert f'href="/messages/cwmsg:{one}:1:9/thread"' in html
 
 
 async def test_a_runbook_offers_its_checks_and_runs_nothing_before_it_is_asked(cast: Cast):

@@ -12,8 +12,8 @@ from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import OptionalTime
 from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema, to_answer
-from proofdesk.runbooks import bundle, registry
-from proofdesk.runbooks.findings import Cause, Finding, Fix, Runbook, Verdict
+from proofdesk.runbooks import bundle, execution, registry
+from proofdesk.runbooks.findings import Cause, Finding, Fix, Runbook, RunbookResult, Unchecked, Verdict
 
 router = APIRouter(prefix="/v1", tags=["runbooks"], route_class=JsonRoute)
 
@@ -34,7 +34,7 @@ class RunbookBody(AuthCheckBody):
     outbound_id: UUID | None = Field(None, description=_OUTBOUND_ID)
 
 
-class RunbookSchema(row_schema(Runbook, omit=("checks", "evidence", "variables"))):
+class RunbookSchema(row_schema(Runbook, omit=("checks", "evidence", "variables", "per_project"))):
     """A runbook."""
 
 
@@ -48,8 +48,21 @@ class FindingSchema(row_schema(Finding)):
     fix: str = Field(description="What to do; empty when there is nothing to do.")
 
 
+class UncheckedSchema(row_schema(Unchecked)):
+    """A check that had no result, and why."""
+
+
 class FixSchema(row_schema(Fix)):
     """An action: a request to this API, and the equivalent command, when there is one."""
+
+
+class DiagnosisSchema(row_schema(RunbookResult, omit=("cause", "checks", "unchecked", "fixes"))):
+    """The result of a runbook."""
+
+    cause: CauseSchema | None
+    checks: list[FindingSchema]
+    unchecked: list[UncheckedSchema]
+    fixes: list[FixSchema]
 
 
 DiagnosisAnswer = schema(
@@ -57,10 +70,16 @@ DiagnosisAnswer = schema(
     slug=str,
     title=str,
     verdict=Verdict,
+    summary=str,
     cause=CauseSchema | None,
     checks=list[FindingSchema],
+    unchecked=list[UncheckedSchema],
+    incomplete=bool,
     fixes=list[FixSchema],
 )
+
+
+DiagnosesAnswer = schema("Diagnoses", results=list[DiagnosisSchema])
 
 
 @router.get("/runbooks", summary="List runbooks", response_model=schema("Runbooks", runbooks=list[RunbookSchema]))
@@ -74,14 +93,21 @@ async def run(request: Request, session: CurrentSession, slug: Slug, body: Runbo
     """Runs the checks and names the cause. Changes nothing."""
     runbook = registry.get_runbook(slug)
     context = await runbook_context.build_context(request, session, body.outbound_id, body.client_time)
-    return success(**vars(await registry.run_checks(context, runbook)))
+    return success(**vars(await execution.run_checks(context, runbook)))
+
+
+@router.post("/runbooks/run", summary="Run all runbooks", response_model=DiagnosesAnswer)
+async def run_all(request: Request, session: CurrentSession, body: AuthCheckBody) -> JsonEnvelope:
+    """Runs every runbook at once. Changes nothing."""
+    context = await runbook_context.build_context(request, session, sent_at=body.client_time)
+    return success(results=list(map(vars, await execution.run_all(context, registry.list_runbooks()))))
 
 
 @router.post("/auth/check", summary="Diagnose a sign-in", response_model=DiagnosisAnswer)
 async def check(request: Request, session: OptionalSession, body: AuthCheckBody) -> JsonEnvelope:
     """The runbook `auth-loop` for a person who cannot sign in. It reveals only facts about this request."""
     context = await runbook_context.build_context(request, session, sent_at=body.client_time)
-    return success(**vars(await registry.run_checks(context, registry.get_runbook("auth-loop"))))
+    return success(**vars(await execution.run_checks(context, registry.get_runbook("auth-loop"))))
 
 
 @router.get(

@@ -238,7 +238,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"format_code": format_code, "as_written": as_written, "initial": initial}
+    filters = (format_code, as_written, initial, link_ids)
+    environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {
         "asset": asset,
         "format_number": view_models.format_number,
@@ -250,6 +251,23 @@ def _templates() -> Environment:
 def format_code(text: str) -> Markup:
     """Return text with the words between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LINKED_IDS = (
+    (re.compile(f"(?<=message ){_UUID}"), "/outbound/{}"),
+    (re.compile(f"(?<=run ){_UUID}"), "/jobs/runs/{}"),
+    (re.compile(rf"\bcwmsg:{_UUID}:\d+:\d+"), "/messages/{}/thread"),
+    (re.compile(rf"\bcw:{_UUID}:\d+:\d+"), "/conversations/{}/thread"),
+)
+
+
+def link_ids(text: str) -> Markup:
+    """Return text whose ids are links: `message ID` of an outbound message, `run ID`, and ids from Chatwoot."""
+    html = str(escape(text))
+    for pattern, path in _LINKED_IDS:
+        html = pattern.sub(lambda match, path=path: f'<a href="{path.format(match[0])}">{match[0]}</a>', html)
+    return Markup(html)  # noqa: S704
 
 
 def as_written(value: object) -> Markup:

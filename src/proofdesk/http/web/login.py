@@ -12,7 +12,7 @@ from proofdesk.http.cookies import clear_session_cookies, session_token, set_pro
 from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalSession, Route
 from proofdesk.http.requests import login_request
 from proofdesk.http.web import layout
-from proofdesk.runbooks import registry
+from proofdesk.runbooks import execution, registry
 from proofdesk.runbooks.findings import RunbookResult
 
 router = APIRouter(route_class=Route)
@@ -69,7 +69,7 @@ async def logout(request: Request, db: Db, settings: Config, session: CurrentSes
 @router.post("/auth/check")
 async def check(request: Request, session: OptionalSession, next: Annotated[str, Form()] = "") -> Response:
     """Run the runbook `auth-loop` on this request: why does this browser not stay signed in?"""
-    diagnosis = await registry.run_checks(
+    diagnosis = await execution.run_checks(
         await runbook_context.build_context(request, session), registry.get_runbook("auth-loop")
     )
     if layout.wants_partial(request):

@@ -12,8 +12,8 @@ from fastapi.routing import APIRoute
 from proofdesk.errors import Invalid
 from proofdesk.http import runbook_context
 from proofdesk.http.dependencies import CurrentSession, Db, Route
-from proofdesk.http.web import layout
-from proofdesk.runbooks import registry
+from proofdesk.http.web import layout, view_models
+from proofdesk.runbooks import execution, registry
 from proofdesk.runbooks.findings import Fix, RunbookResult
 
 router = APIRouter(route_class=Route)
@@ -36,7 +36,20 @@ class FixAction:
 async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Response:
     """Show all runbooks with their symptoms."""
     frame = await layout.load_frame(request, db, session)
-    return layout.render_page(request, "runbooks/page.html", {"runbooks": registry.list_runbooks()}, frame=frame)
+    return layout.render_page(request, "runbooks/page.html", _list_values({}), frame=frame)
+
+
+@router.post("/runbooks/run")
+async def run_all(request: Request, db: Db, session: CurrentSession) -> Response:
+    """Run all runbooks and show a light for each."""
+    context = await runbook_context.build_context(request, session)
+    results = await execution.run_all(context, registry.list_runbooks())
+    values = _list_values({result.slug: result for result in results})
+    if layout.wants_partial(request):
+        return layout.render_partial(request, "runbooks/_list.html", values)
+    return layout.render_page(
+        request, "runbooks/page.html", values, frame=await layout.load_frame(request, db, session)
+    )
 
 
 @router.get("/runbooks/{slug}")
@@ -56,12 +69,32 @@ async def run(
     message = _id(outbound_id)
     values = _values(slug, message)
     case = await runbook_context.build_context(request, session, message)
-    values["diagnosis"] = _diagnosis_values(request, await registry.run_checks(case, values["runbook"]), message)
+    values["diagnosis"] = _diagnosis_values(request, await execution.run_checks(case, values["runbook"]), message)
     if layout.wants_partial(request):
         return layout.render_partial(request, "runbooks/_diagnosis.html", values)
     return layout.render_page(
         request, "runbooks/runbook.html", values, frame=await layout.load_frame(request, db, session)
     )
+
+
+def _list_values(results: dict[str, RunbookResult]) -> dict[str, Any]:
+    lights = {slug: _light(result) for slug, result in results.items()}
+    problems = sum(light == "fail" for light in lights.values())
+    incomplete = sum(result.incomplete for result in results.values())
+    found = f"{view_models.format_count(problems, 'problem')} found." if problems else "No check failed."
+    unfinished = f" In {view_models.format_count(incomplete, 'runbook')}, checks did not end." if incomplete else ""
+    return {
+        "runbooks": [(r, lights.get(r.slug, "skip"), results.get(r.slug)) for r in registry.list_runbooks()],
+        "summary": found + unfinished if results else "",
+        "tone": "bad" if problems else "warn" if incomplete else "good",
+    }
+
+
+def _light(result: RunbookResult) -> str:
+    """Return the status of a runbook: the worst of its checks. What was not checked is not `ok`."""
+    if result.cause:
+        return "fail"
+    return "warn" if result.incomplete or any(check.status == "warn" for check in result.checks) else "ok"
 
 
 def _values(slug: str, message: UUID | None) -> dict[str, Any]:
@@ -86,7 +119,9 @@ def _diagnosis_values(request: Request, diagnosis: RunbookResult, message: UUID 
         route.path for route in request.app.routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())
     }
     return {
-        "cause": diagnosis.cause.message if diagnosis.cause else "",
+        "summary": diagnosis.summary,
+        "tone": {"fail": "bad", "warn": "warn"}.get(_light(diagnosis), "good"),
+        "unchecked": diagnosis.unchecked,
         "checks": diagnosis.checks,
         "fixes": [_fix_action(fix, form_paths, message) for fix in diagnosis.fixes],
         "passed": sum(check.status == "ok" for check in diagnosis.checks),

@@ -8,6 +8,7 @@ from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
+from proofdesk.runbooks.checks import database
 from proofdesk.runbooks.context import CheckSkippedError, RequestContext, RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
@@ -196,21 +197,20 @@ def _secure_label(secure: bool | None) -> str:
     return "Secure for https requests" if secure is None else "Secure" if secure else "not Secure"
 
 
-_AGAIN = Fix("Clear the browser's cookies for this site, then sign in again.")
-
 RUNBOOK = Runbook(
     slug="auth-loop",
     title="Auth loop / unauthorized",
     symptom="Pages redirect to the login, or the API responds 401 or 403. (`POST /auth/check` needs no session.)",
     impact="Nobody can use Proofdesk.",
     checks=(
+        database.USABLE,
         Check(
             "secure-cookies",
             "Secure cookies",
             "Cookies are Secure only if people use https.",
             "Cookies are marked Secure, but people use http, where browsers discard them.",
             check_secure_cookies,
-            (Fix("Serve https, or set COOKIE_SECURE=false and an http PUBLIC_URL, then restart."), _AGAIN),
+            fixes.set_variable("COOKIE_SECURE=false", "and an http PUBLIC_URL, or serve https"),
         ),
         Check(
             "proxy",
@@ -218,7 +218,7 @@ RUNBOOK = Runbook(
             "TRUSTED_PROXIES contains the proxy in front of Proofdesk.",
             "The proxy is not trusted, so Proofdesk ignores the scheme and the address that it forwards.",
             check_proxy,
-            (fixes.set_variable("TRUSTED_PROXIES", "to the address of the proxy"),),
+            fixes.set_variable("TRUSTED_PROXIES", "to the address of the proxy"),
         ),
         Check(
             "origin",
@@ -226,7 +226,7 @@ RUNBOOK = Runbook(
             "The page has Proofdesk's own origin, or CORS_ORIGIN contains it.",
             "CORS_ORIGIN does not contain the origin of the page.",
             check_origin,
-            (fixes.set_variable("CORS_ORIGIN", "to the origin of the page"), _AGAIN),
+            fixes.set_variable("CORS_ORIGIN", "to the origin of the page"),
         ),
         Check(
             "clock",
@@ -234,7 +234,7 @@ RUNBOOK = Runbook(
             "The clocks of server, database and browser agree.",
             "The clocks differ, so sessions end early and PINs expire at once.",
             check_clocks,
-            (Fix("Synchronise the clocks with NTP."),),
+            Fix("Synchronise the clocks with NTP.", command="timedatectl set-ntp true"),
         ),
         Check(
             "cookie",
@@ -242,7 +242,7 @@ RUNBOOK = Runbook(
             "The request contains the session cookie.",
             "The session cookie is missing: nobody is signed in, the browser discarded it, or a proxy removed it.",
             check_session_cookie,
-            (Fix("Configure the proxy to pass Cookie and Set-Cookie unchanged, then sign in.", "POST", "/auth/login"),),
+            Fix("Sign in. If that fails again, let the proxy pass Cookie and Set-Cookie.", "POST", "/auth/login"),
         ),
         Check(
             "session",
@@ -250,7 +250,7 @@ RUNBOOK = Runbook(
             "The session of the cookie is active.",
             "The session has ended.",
             check_session,
-            (Fix("Sign in again.", "POST", "/auth/login"),),
+            Fix("Sign in again.", "POST", "/auth/login"),
         ),
         Check(
             "csrf",
@@ -258,7 +258,8 @@ RUNBOOK = Runbook(
             "The header x-csrf-token of a change contains the session's token.",
             "The header x-csrf-token is missing or contains an old token.",
             check_csrf_token,
-            (Fix("Send the CSRF cookie's value in x-csrf-token, and configure proxies to pass that header."), _AGAIN),
+            Fix("Clear the browser's cookies for this site, then sign in again. Clients send the CSRF cookie's value in"
+                " x-csrf-token.", "POST", "/auth/login"),
         ),
         Check(
             "login-limit",
@@ -266,7 +267,7 @@ RUNBOOK = Runbook(
             "No address or username has used its LOGIN_RATE_LIMIT_MAX_ATTEMPTS.",
             "Too many logins failed.",
             check_login_limit,
-            (Fix("Wait until the window ends, or raise LOGIN_RATE_LIMIT_MAX_ATTEMPTS and restart."),),
+            fixes.set_variable("LOGIN_RATE_LIMIT_MAX_ATTEMPTS", "to a higher number, or wait until the window ends"),
         ),
     ),
     evidence=(
@@ -278,4 +279,5 @@ RUNBOOK = Runbook(
         "CORS_ORIGIN", "PUBLIC_URL", "COOKIE_SECURE", "TRUSTED_PROXIES", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME",
         "LOGIN_RATE_LIMIT_MAX_ATTEMPTS", "LOGIN_RATE_LIMIT_WINDOW_MINUTES",
     ),
+    per_project=False,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from proofdesk.core import urls
 from proofdesk.jobs import catalog
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
+from proofdesk.runbooks.checks import database
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip
 
@@ -161,13 +162,14 @@ RUNBOOK = Runbook(
     symptom="The Sync job fails.",
     impact="Messages since the last successful sync are missing.",
     checks=(
+        database.USABLE,
         Check(
             "base-url",
             "CHATWOOT_BASE_URL",
             "CHATWOOT_BASE_URL is the address of Chatwoot, with https:// and without a path.",
             "CHATWOOT_BASE_URL is missing or not an address.",
             check_base_url,
-            (fixes.set_variable("CHATWOOT_BASE_URL", "to the address of Chatwoot"),),
+            fixes.set_variable("CHATWOOT_BASE_URL", "to the address of Chatwoot"),
         ),
         Check(
             "api-token",
@@ -175,7 +177,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_API_TOKEN is set.",
             "CHATWOOT_API_TOKEN is not set.",
             check_token_setting,
-            (_TOKEN,),
+            _TOKEN,
         ),
         Check(
             "account-id",
@@ -183,7 +185,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_ACCOUNT_ID is set, or the project has a source.",
             "No account is configured.",
             check_account_setting,
-            (fixes.set_variable("CHATWOOT_ACCOUNT_ID", "to the number in Chatwoot's address"), fixes.BIND),
+            fixes.set_variable("CHATWOOT_ACCOUNT_ID", "to the number in Chatwoot's address"),
         ),
         Check(
             "reachable",
@@ -191,7 +193,8 @@ RUNBOOK = Runbook(
             "Chatwoot responds at CHATWOOT_BASE_URL.",
             "Chatwoot cannot be reached at CHATWOOT_BASE_URL.",
             check_reachable,
-            (Fix("Correct CHATWOOT_BASE_URL, or check DNS, certificate, firewall and Chatwoot itself."),),
+            Fix("Start Chatwoot; check its address in CHATWOOT_BASE_URL, DNS and the firewall.",
+                command='curl -sS "$CHATWOOT_BASE_URL/api"'),
         ),
         Check(
             "header",
@@ -199,7 +202,8 @@ RUNBOOK = Runbook(
             "The header `Api-Access-Token` reaches Chatwoot.",
             "A proxy in front of Chatwoot removes the header with the token.",
             check_token_header,
-            (Fix("Configure the proxy to pass `Api-Access-Token` (for nginx: `underscores_in_headers on`)."),),
+            Fix("Configure the proxy in front of Chatwoot to pass the header `Api-Access-Token`.",
+                command='curl -sS -H "Api-Access-Token: $CHATWOOT_API_TOKEN" "$CHATWOOT_BASE_URL/api/v1/profile"'),
         ),
         Check(
             "token",
@@ -207,7 +211,7 @@ RUNBOOK = Runbook(
             "Chatwoot accepts the token.",
             "Chatwoot rejects CHATWOOT_API_TOKEN: it is wrong or was replaced.",
             check_token,
-            (_TOKEN, fixes.SYNC),
+            _TOKEN,
         ),
         Check(
             "account",
@@ -215,7 +219,7 @@ RUNBOOK = Runbook(
             "The token's user belongs to the account.",
             "The account does not exist, or the token's user does not belong to it.",
             check_account,
-            (Fix("Correct CHATWOOT_ACCOUNT_ID or the bound source, or add the user to the account."), fixes.SYNC),
+            fixes.set_variable("CHATWOOT_API_TOKEN", "to the token of a user of the account, or bind another account"),
         ),
         Check(
             "role",
@@ -223,7 +227,7 @@ RUNBOOK = Runbook(
             "The token's user is an administrator of the account.",
             "The token belongs to an agent. Chatwoot shows agents a part of the conversations and does not say so.",
             check_role,
-            (_TOKEN, fixes.SYNC),
+            _TOKEN,
         ),
         Check(
             "source",
@@ -231,9 +235,9 @@ RUNBOOK = Runbook(
             "The project has a source, or can get the default account.",
             "The source is bound to another project.",
             check_source,
-            (Fix("Unbind the source from the other project, or bind another inbox to this one.",
-                 "POST", "/projects/{id}/sources",
-                 {"source_kind": "chatwoot_inbox", "external_id": "…"}, "proofdesk source bind ACCOUNT:INBOX"),),
+            Fix("Unbind the source from the other project, or bind another inbox to this one.",
+                "POST", "/projects/{id}/sources",
+                {"source_kind": "chatwoot_inbox", "external_id": "…"}, "proofdesk source bind ACCOUNT:INBOX"),
         ),
         Check(
             "inboxes",
@@ -241,8 +245,8 @@ RUNBOOK = Runbook(
             "Each bound inbox exists.",
             "A bound inbox no longer exists, or the token's user cannot see it.",
             check_inboxes,
-            (Fix("Unbind the inbox, then bind one that exists.", "DELETE", "/projects/{id}/sources/{source_id}", None,
-                 "proofdesk source unbind ACCOUNT:INBOX"),),
+            Fix("Unbind the inbox, then bind one that exists.", "DELETE", "/projects/{id}/sources/{source_id}", None,
+                "proofdesk source unbind ACCOUNT:INBOX"),
         ),
         Check(
             "last-run",
@@ -250,7 +254,7 @@ RUNBOOK = Runbook(
             "The last Sync and Reconcile jobs did not fail.",
             "The last run failed.",
             check_last_run,
-            (fixes.SYNC,),
+            fixes.SYNC,
         ),
     ),
     evidence=(

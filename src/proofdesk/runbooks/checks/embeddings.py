@@ -5,6 +5,7 @@ from proofdesk.indexing import vector_index
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
+from proofdesk.runbooks.checks import database
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
@@ -147,7 +148,7 @@ PROVIDER = Check(
     "OPENAI_API_KEY or OPENAI_BASE_URL is set, or EMBEDDING_PROVIDER is local.",
     "No embedding provider is configured.",
     check_provider,
-    (fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),),
+    fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),
 )
 REACHED = Check(
     "reachable",
@@ -155,7 +156,10 @@ REACHED = Check(
     "The provider responds within OPENAI_TIMEOUT_MS.",
     "The embedding provider cannot be reached or responds with server errors.",
     check_reachable,
-    (Fix("Check OPENAI_BASE_URL, the network and the provider's status page. Runs continue where they stopped."),),
+    Fix(
+        "Start the provider; check OPENAI_BASE_URL, the network and the provider's status page.",
+        command='curl -sS "$OPENAI_BASE_URL/models"',
+    ),
 )
 ACCEPTED = Check(
     "key",
@@ -163,7 +167,7 @@ ACCEPTED = Check(
     "The provider accepts OPENAI_API_KEY.",
     "The embedding provider rejects OPENAI_API_KEY.",
     check_key,
-    (KEY, fixes.EMBED),
+    KEY,
 )
 INDEXED = Check(
     "index",
@@ -171,7 +175,7 @@ INDEXED = Check(
     "Models with many vectors have an index.",
     "The vector index is missing or incomplete, so each search compares all vectors.",
     check_vector_index,
-    (fixes.EMBED,),
+    fixes.EMBED,
 )
 BATCHES = Check(
     "batch-size",
@@ -179,7 +183,7 @@ BATCHES = Check(
     "The provider accepts batches of EMBED_BATCH_SIZE texts.",
     "The provider rejects batches for their size.",
     check_batch_size,
-    (fixes.SMALLER, fixes.EMBED),
+    fixes.SMALLER,
 )
 
 RUNBOOK = Runbook(
@@ -188,6 +192,7 @@ RUNBOOK = Runbook(
     symptom="The Embeddings job fails, or chunks stay `pending`.",
     impact="Search finds new messages by keywords only.",
     checks=(
+        database.USABLE,
         PROVIDER,
         REACHED,
         ACCEPTED,
@@ -197,7 +202,7 @@ RUNBOOK = Runbook(
             "The provider's account has quota left.",
             "The quota of the embedding provider is used up.",
             check_quota,
-            (Fix("Raise the limit or add credit at the provider."), fixes.EMBED),
+            Fix("Raise the limit or add credit at the provider. The next run continues.", command=fixes.EMBED.command),
         ),
         Check(
             "rate-limit",
@@ -205,7 +210,7 @@ RUNBOOK = Runbook(
             "The provider does not respond 429.",
             "The embedding provider throttles the key.",
             check_rate_limit,
-            (fixes.set_variable("EMBED_CONCURRENCY", "to a lower number, such as 1"), fixes.EMBED),
+            fixes.set_variable("EMBED_CONCURRENCY", "to a lower number, such as 1"),
         ),
         Check(
             "model",
@@ -213,7 +218,7 @@ RUNBOOK = Runbook(
             "EMBEDDING_MODEL exists at OPENAI_BASE_URL.",
             "The server does not have the embedding model, or is not an embedding server.",
             check_model,
-            (Fix("Correct EMBEDDING_MODEL, EMBEDDING_DIM or OPENAI_BASE_URL, then restart."), fixes.EMBED),
+            fixes.set_variable("EMBEDDING_MODEL", "to a model of that server; check OPENAI_BASE_URL"),
         ),
         Check(
             "dimension",
@@ -221,7 +226,7 @@ RUNBOOK = Runbook(
             "Vectors have EMBEDDING_DIM numbers, or the model's default number.",
             "The model returns vectors of another length than configured.",
             check_dimension,
-            (fixes.set_variable("EMBEDDING_DIM", "to the length of the model's vectors"), fixes.EMBED),
+            fixes.set_variable("EMBEDDING_DIM", "to the length of the model's vectors"),
         ),
         INDEXED,
         BATCHES,
@@ -231,7 +236,7 @@ RUNBOOK = Runbook(
             "No chunk is `processing` for longer than EMBED_STALE_RECOVERY_MINUTES.",
             "A worker was lost while it embedded chunks. The next Embeddings job claims them again.",
             check_stuck_chunks,
-            (fixes.EMBED,),
+            fixes.EMBED,
         ),
         Check(
             "refused",
@@ -239,7 +244,7 @@ RUNBOOK = Runbook(
             "No chunk is `failed`.",
             "The provider rejected some texts.",
             check_failed_chunks,
-            (fixes.RETRY_FAILED, fixes.EMBED),
+            fixes.RETRY_FAILED,
         ),
         Check(
             "last-run",
@@ -247,7 +252,7 @@ RUNBOOK = Runbook(
             f"The last run of `{_EMBED}` did not fail.",
             "The last run failed.",
             check_last_run,
-            (fixes.EMBED,),
+            fixes.EMBED,
         ),
         Check(
             "waiting",
@@ -255,7 +260,7 @@ RUNBOOK = Runbook(
             "No chunk is `pending`.",
             "Chunks wait for the Embeddings job.",
             check_pending_chunks,
-            (fixes.EMBED,),
+            fixes.EMBED,
         ),
     ),
     evidence=(

@@ -7,7 +7,7 @@ from proofdesk.jobs import catalog
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
-from proofdesk.runbooks.checks import scheduler
+from proofdesk.runbooks.checks import database, scheduler
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import UnsentMessage
@@ -94,11 +94,11 @@ async def check_channel_configured(context: RunbookContext) -> Observation:
     }
     missing = sorted(channel for channel in channels if channel not in usable)
     if missing:
-        set_variables = [fixes.set_variable(REQUIRED_SETTINGS[channel], f"for {channel}") for channel in missing]
-        return fail(f"Not configured: {', '.join(missing)}.", None, *set_variables)
+        variables = " and ".join(REQUIRED_SETTINGS[channel] for channel in missing)
+        return fail(f"Not configured: {', '.join(missing)}.", None, fixes.set_variable(variables, ""))
     waiting = await _named(context, lambda h: h.message.last_error == _UNCONFIGURED and unsent_messages.is_pending(h))
     if waiting:
-        return warn(f"The channel is configured now. These messages still wait: {waiting}.", None, _PROCESS)
+        return warn(f"The channel is configured now. These messages still wait: {waiting}.", None, fixes.PROCESS)
     return ok(f"Configured: {', '.join(sorted(usable)) or 'none, and no message needs one'}.")
 
 
@@ -216,7 +216,6 @@ def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
     return list(messages)[:_NAMED]
 
 
-_PROCESS = Fix("Send due messages.", "POST", "/outbound/process", {})
 _RETRY = Fix("Fix the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
 _OPT_IN = Fix(
     "Record an explicit opt-in with a reason or evidence. Then create a new draft from the message.",
@@ -237,44 +236,45 @@ RUNBOOK = Runbook(
     symptom="A message stays `draft`, `approved`, `failed` or `blocked_opt_out` and does not become `sent`.",
     impact="Contacts do not get messages that are written.",
     checks=(
+        database.USABLE,
         Check("message", "Message", "The message exists.", "The project has no message with this id.",
               check_message,
-              (Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),)),
+              Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound")),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
-              "The recipient opted out, so no message is sent to them.", check_opt_out, (_OPT_IN,)),
+              "The recipient opted out, so no message is sent to them.", check_opt_out, _OPT_IN),
         Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",
               "The recipient replied after the approval, so the message was stopped: it may no longer fit.",
-              check_reply, (Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {}),)),
+              check_reply, Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {})),
         Check("approval", "Approval", "The message is approved in its current form.",
               "The message is not approved, or it was changed after the approval.", check_approval,
-              (Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {}),)),
+              Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {})),
         Check("configured", "Channel configured", "The channel is configured.",
               "The channel is not configured (`provider_not_configured`).", check_channel_configured,
-              (fixes.set_variable("the variables of the channel", "(SMTP_URL and SMTP_FROM for email)"),)),
+              fixes.set_variable("the variables of the channel", "(SMTP_URL and SMTP_FROM for email)")),
         Check("reachable", "Channel connection", "The service behind the channel responds and accepts the credentials.",
               "The service behind the channel cannot be reached or rejects the credentials.", check_channel_reachable,
-              (Fix("Fix the connection or the credentials, then send due messages.", "POST",
-                   "/outbound/process", {}),)),
+              Fix("Fix the connection or the credentials, then send due messages.", "POST",
+                   "/outbound/process", {})),
         Check("unknown", "Attempts", "Every attempt in `outbound_attempts` has a known outcome.",
               "It is unknown whether the last attempt was delivered (`delivery_unknown`), so it is not retried.",
-              check_unknown_outcomes, (Fix("Check at the recipient's side, then retry or cancel the message.", "POST",
-                                     "/outbound/{id}/retry", {}),)),
+              check_unknown_outcomes, Fix("Check at the recipient's side, then retry or cancel the message.", "POST",
+                                     "/outbound/{id}/retry", {})),
         Check("retries", "Retries", "`retry_count` is below `max_retries`.",
               "The message failed permanently: its retries are used up, or the provider rejects it for good.",
-              check_retries, (_RETRY,)),
+              check_retries, _RETRY),
         Check("provider", "Provider", "The provider accepts the message.",
               "The provider rejected the message (`provider_error`). It will be retried.", check_provider,
-              (Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {}),)),
+              Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {})),
         Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in the window.",
-              "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap, (_CAP,)),
+              "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap, _CAP),
         Check("scheduled", "Scheduled time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              check_scheduled_time, (Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {}),)),
+              check_scheduled_time, Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {})),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
-              check_schedule, (Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),)),
+              check_schedule, Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"})),
         Check("worker", "Worker", "A worker is alive.", "No worker is alive, so no message is sent automatically.",
-              check_worker, (fixes.WORKER, _PROCESS)),
+              check_worker, fixes.WORKER),
         Check("late", "Due messages", "Due messages are sent.", "Messages are due, but no worker sends them.",
-              check_due_messages, (_PROCESS,)),
+              check_due_messages, fixes.PROCESS),
     ),
     evidence=(
         EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages),

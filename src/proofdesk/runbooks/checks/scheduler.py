@@ -1,21 +1,14 @@
 """Scheduler or worker failing: checks the workers, the schedules, and the newest runs with their errors."""
 
-from proofdesk.dashboard import status
 from proofdesk.jobs import catalog, schedules
 from proofdesk.jobs.recovery import UNQUEUED_AFTER_SECONDS
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
+from proofdesk.runbooks.checks import database
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, warn
 
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
-
-
-async def check_database(context: RunbookContext) -> Observation:
-    """Check that the database has every migration, and that its sessions use the application role."""
-    await status.check_ready(context.resources.db)
-    async with context.resources.db.statement() as conn:
-        return ok(f"The database responds and has every migration. {conn.describe()}")
 
 
 async def check_worker(context: RunbookContext) -> Observation:
@@ -57,12 +50,9 @@ async def check_paused_schedules(context: RunbookContext) -> Observation:
     observed = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in reasons.items())
     paused_by_system = [s.job_type for s in paused if s.paused_cause is not None]
     if not paused_by_system:
-        return warn(observed, None, *map(_resume_later, reasons))
-    return fail(
-        observed,
-        f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}",
-        *map(_resume, paused_by_system),
-    )
+        return warn(observed, None, _resume_later(paused[0].job_type))
+    cause = f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}"
+    return fail(observed, cause, _resume(paused_by_system[0]))
 
 
 async def check_newest_runs(context: RunbookContext) -> Observation:
@@ -73,13 +63,8 @@ async def check_newest_runs(context: RunbookContext) -> Observation:
         return ok("The newest run of each job did not fail.")
     service = ((failed[0].error_details or {}).get("upstream") or {}).get("service")
     cause = f"The newest run of {failed[0].job_type} failed: {failed[0].error or 'no error recorded'}"
-    other_runbooks = [fixes.see(_SERVICES[service])] if service in _SERVICES else []
-    return fail(
-        " ".join(facts.describe_failure(run) for run in failed),
-        cause,
-        *other_runbooks,
-        *map(_run_again, (r.job_type for r in failed)),
-    )
+    fix = fixes.see(_SERVICES[service]) if service in _SERVICES else _run_again(failed[0].job_type)
+    return fail(" ".join(facts.describe_failure(run) for run in failed), cause, fix)
 
 
 async def check_schedule_errors(context: RunbookContext) -> Observation:
@@ -137,10 +122,8 @@ def _run_again(job_type: str) -> Fix:
     job_fixes = {
         catalog.SYNC.name: fixes.SYNC,
         catalog.EMBED.name: fixes.EMBED,
-        catalog.RECONCILE.name: Fix(
-            "Run the Reconcile job.", "POST", "/jobs/chatwoot/reconcile", {}, "proofdesk reconcile"
-        ),
-        catalog.OUTBOUND.name: Fix("Send due messages.", "POST", "/outbound/process", {}),
+        catalog.RECONCILE.name: fixes.RECONCILE,
+        catalog.OUTBOUND.name: fixes.PROCESS,
     }
     return job_fixes.get(job_type, fixes.TICK)
 
@@ -151,22 +134,14 @@ RUNBOOK = Runbook(
     symptom="`POST /jobs/scheduler/tick` reports failures, or `worker_runs` contains failed rows.",
     impact="Messages are not read, embedded or sent automatically.",
     checks=(
-        Check(
-            "database",
-            "Database",
-            "The database responds and has every migration of this version.",
-            "The database cannot be reached, its schema is older than this version, or a connection pooler shares its"
-            " sessions.",
-            check_database,
-            (fixes.MIGRATE,),
-        ),
+        database.USABLE,
         Check(
             "worker",
             "Worker",
             "A worker has sent a heartbeat within the last minutes.",
             "No worker is alive, so no job runs.",
             check_worker,
-            (fixes.WORKER,),
+            fixes.WORKER,
         ),
         Check(
             "lost-runs",
@@ -174,7 +149,7 @@ RUNBOOK = Runbook(
             "Every running job has a recent heartbeat.",
             "The process that ran a job is gone. The job stops until it is requested again.",
             check_lost_runs,
-            (fixes.TICK,),
+            fixes.TICK,
         ),
         Check(
             "sources",
@@ -182,7 +157,7 @@ RUNBOOK = Runbook(
             "`project_sources` has a row for the project, or the default account is free.",
             "The project has no source, so its Chatwoot jobs have nothing to read.",
             check_sources,
-            (fixes.BIND,),
+            fixes.BIND,
         ),
         Check(
             "paused",
@@ -190,13 +165,8 @@ RUNBOOK = Runbook(
             "Every schedule is `active`. A pause by a person is a warning.",
             "The system paused a schedule.",
             check_paused_schedules,
-            (
-                Fix(
-                    "Fix the cause, then resume the schedule.",
-                    "PATCH",
-                    "/jobs/scheduler/{job_type}",
-                    {"status": "active"},
-                ),
+            Fix(
+                "Fix the cause, then resume the schedule.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}
             ),
         ),
         Check(
@@ -205,7 +175,7 @@ RUNBOOK = Runbook(
             "The newest run of each job did not fail.",
             "The newest run of a job failed.",
             check_newest_runs,
-            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+            fixes.TICK,
         ),
         Check(
             "last-errors",
@@ -213,7 +183,7 @@ RUNBOOK = Runbook(
             "No row of `scheduled_jobs` has a `last_error`.",
             "A scheduled job keeps failing.",
             check_schedule_errors,
-            (fixes.SYNC, fixes.EMBED, fixes.TICK),
+            fixes.TICK,
         ),
         Check(
             "overdue",
@@ -221,7 +191,7 @@ RUNBOOK = Runbook(
             "No `next_run_at` is long past.",
             "Due jobs are not started: no scheduler runs, or all workers are busy.",
             check_overdue_jobs,
-            (fixes.TICK, fixes.WORKER),
+            fixes.TICK,
         ),
         Check(
             "backlog",
@@ -229,7 +199,7 @@ RUNBOOK = Runbook(
             "The backlog is empty.",
             "Work waits for the workers.",
             check_backlog,
-            (fixes.TICK, fixes.set_variable("WORKER_CONCURRENCY", "to a higher number, or start more workers")),
+            fixes.TICK,
         ),
     ),
     evidence=(

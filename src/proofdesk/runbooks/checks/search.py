@@ -3,7 +3,7 @@
 from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
-from proofdesk.runbooks.checks import embeddings
+from proofdesk.runbooks.checks import database, embeddings
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.search import results
@@ -16,7 +16,8 @@ _WORDS = 8
 async def check_active_project(context: RunbookContext) -> Observation:
     """Check that a project is active."""
     if context.scope is None:
-        return fail("No project is active.")
+        async with context.resources.db.statement():  # without a database there is no project either
+            return fail("No project is active.")
     async with context.resources.db.scoped(context.scope) as conn:
         return ok(f"{await queries.fetch_project_name(conn, context.scope)} ({context.scope.project_id}).")
 
@@ -31,10 +32,11 @@ async def check_sync(context: RunbookContext) -> Observation:
     if run is not None and run.status in ("queued", "running"):
         observed = f"A Sync job is {run.status}. {reading.conversations} conversations are read so far."
         if not reading.conversations or reading.unread == reading.conversations:
-            return fail(observed, "The Sync job is not finished.")
-        return warn(observed)
+            return fail(observed, "The Sync job is not finished.", fixes.SYNC)
+        return warn(observed, None, fixes.SYNC)
     if reading.unread:
-        return warn(f"{reading.unread} of {reading.conversations} conversations are not fully read.")
+        observed = f"{reading.unread} of {reading.conversations} conversations are not fully read."
+        return warn(observed, None, fixes.SYNC)
     return ok("No Sync job is pending, and the last one did not fail.")
 
 
@@ -44,7 +46,7 @@ async def check_messages(context: RunbookContext) -> Observation:
     observed = f"{holdings.messages} messages in {holdings.conversations} conversations."
     if holdings.messages:
         return ok(observed)
-    return fail(observed, None, *([] if await context.load_once(facts.load_sources) else [fixes.BIND]), fixes.SYNC)
+    return fail(observed, None, fixes.SYNC if await context.load_once(facts.load_sources) else fixes.BIND)
 
 
 async def check_keyword_index(context: RunbookContext) -> Observation:
@@ -83,7 +85,7 @@ async def check_chunks(context: RunbookContext) -> Observation:
     if not counts.ready:
         return fail(observed, "No chunk has an embedding: `ready` is 0.")
     if counts.failed:
-        return warn(observed, None, fixes.RETRY_FAILED, fixes.EMBED)
+        return warn(observed, None, fixes.RETRY_FAILED)
     return warn(observed) if counts.pending or counts.processing else ok(observed)
 
 
@@ -128,13 +130,14 @@ RUNBOOK = Runbook(
     symptom="`/search` returns no results for queries that should match.",
     impact="People cannot find evidence.",
     checks=(
+        database.USABLE,
         Check(
             "project",
             "Active project",
             "A project is active in the session.",
             "No project is active, so there is nothing to search.",
             check_active_project,
-            (fixes.CREATE_PROJECT, fixes.SELECT_PROJECT),
+            fixes.SELECT_PROJECT,
         ),
         Check(
             "sync",
@@ -142,7 +145,7 @@ RUNBOOK = Runbook(
             "No Sync job is pending, and the last one did not fail.",
             "The last Sync job failed, so new messages are missing.",
             check_sync,
-            (fixes.see("chatwoot-sync-fails"), fixes.SYNC),
+            fixes.see("chatwoot-sync-fails"),
         ),
         Check(
             "messages",
@@ -150,7 +153,7 @@ RUNBOOK = Runbook(
             "`cw_messages` has rows of the project.",
             "The project has no messages: nothing was imported yet.",
             check_messages,
-            (fixes.BIND, fixes.SYNC),
+            fixes.SYNC,
         ),
         Check(
             "words",
@@ -158,7 +161,7 @@ RUNBOOK = Runbook(
             "Every conversation is chunked and in the keyword index.",
             "The messages are stored but not indexed yet.",
             check_keyword_index,
-            (fixes.SYNC,),
+            fixes.SYNC,
         ),
         embeddings.PROVIDER,
         Check(
@@ -167,7 +170,7 @@ RUNBOOK = Runbook(
             "The provider embeds a sentence.",
             "The embedding provider does not respond.",
             check_provider,
-            (fixes.see("embeddings-fail"),),
+            fixes.see("embeddings-fail"),
         ),
         embeddings.BATCHES,
         Check(
@@ -176,7 +179,7 @@ RUNBOOK = Runbook(
             f"The last run of `{_EMBED}` did not fail.",
             "The last Embeddings job failed.",
             embeddings.check_last_run,
-            (fixes.see("embeddings-fail"), fixes.EMBED),
+            fixes.see("embeddings-fail"),
         ),
         Check(
             "chunks",
@@ -184,7 +187,7 @@ RUNBOOK = Runbook(
             "The `rag_chunks` of the project are `ready`.",
             "Too few chunks have an embedding.",
             check_chunks,
-            (fixes.EMBED,),
+            fixes.EMBED,
         ),
         Check(
             "model",
@@ -192,7 +195,7 @@ RUNBOOK = Runbook(
             "The vectors come from the configured model.",
             "The vectors come from another model than the one that embeds queries.",
             check_model,
-            (fixes.EMBED,),
+            fixes.EMBED,
         ),
         embeddings.INDEXED,
         Check(
@@ -201,7 +204,7 @@ RUNBOOK = Runbook(
             "Search finds a stored message by its own words.",
             "Search does not find a message that is stored and indexed.",
             check_probe_search,
-            (fixes.SYNC, fixes.EMBED),
+            fixes.SYNC,
         ),
     ),
     evidence=(

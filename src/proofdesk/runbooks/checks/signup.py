@@ -8,7 +8,7 @@ from proofdesk.accounts.bot import Bot, BotIdentity, TelegramError, WebhookInfo
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
-from proofdesk.runbooks.checks import auth
+from proofdesk.runbooks.checks import auth, database
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
@@ -155,7 +155,6 @@ def _bot(context: RunbookContext) -> Bot:
 
 _SET_WEBHOOK = Fix("Register the webhook.", command="proofdesk telegram set-webhook")
 _BIND = Fix("The owner sends /bind with a one-time code to the bot.", command="proofdesk telegram bind-code")
-_START = Fix("Start the signup again.", "POST", "/auth/signup/start")
 
 RUNBOOK = Runbook(
     slug="signup-disabled",
@@ -163,13 +162,14 @@ RUNBOOK = Runbook(
     symptom="On `/login`, creating an account is disabled, or the PIN cannot be sent.",
     impact="New colleagues cannot create an account. Existing accounts are not affected.",
     checks=(
+        database.USABLE,
         Check(
             "token",
             "TELEGRAM_BOT_TOKEN",
             "TELEGRAM_BOT_TOKEN is set (`has_telegram_token`).",
             "There is no Telegram bot: TELEGRAM_BOT_TOKEN is not set.",
             check_token_setting,
-            (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
+            fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),
         ),
         Check(
             "reachable",
@@ -177,7 +177,7 @@ RUNBOOK = Runbook(
             "Telegram responds at TELEGRAM_API_BASE_URL.",
             "Telegram cannot be reached or responds with server errors.",
             check_reachable,
-            (Fix("Check TELEGRAM_API_BASE_URL, DNS, firewall and proxy."),),
+            Fix("Check TELEGRAM_API_BASE_URL, DNS, firewall and proxy.", command='curl -sS "$TELEGRAM_API_BASE_URL"'),
         ),
         Check(
             "bot",
@@ -185,7 +185,7 @@ RUNBOOK = Runbook(
             "`getMe` returns the bot.",
             "Telegram rejects TELEGRAM_BOT_TOKEN: it is wrong or was revoked.",
             check_token,
-            (fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),),
+            fixes.set_variable("TELEGRAM_BOT_TOKEN", "to the token of the bot, from @BotFather"),
         ),
         Check(
             "webhook",
@@ -193,7 +193,7 @@ RUNBOOK = Runbook(
             "`getWebhookInfo` returns the URL of this Proofdesk.",
             "Telegram does not send messages to Proofdesk, so `/bind` has no effect.",
             check_webhook,
-            (_SET_WEBHOOK,),
+            _SET_WEBHOOK,
         ),
         Check(
             "secret",
@@ -201,8 +201,8 @@ RUNBOOK = Runbook(
             "Telegram's deliveries contain TELEGRAM_WEBHOOK_SECRET.",
             "Telegram's deliveries contain another secret than TELEGRAM_WEBHOOK_SECRET, so Proofdesk rejects them.",
             check_webhook_secret,
-            (Fix("Set TELEGRAM_WEBHOOK_SECRET (A-Z a-z 0-9 _ -), restart, and register the webhook again.",
-                 command="proofdesk telegram set-webhook"),),
+            Fix("Set TELEGRAM_WEBHOOK_SECRET (A-Z a-z 0-9 _ -), restart, and register the webhook again.",
+                command="proofdesk telegram set-webhook"),
         ),
         Check(
             "deliveries",
@@ -210,7 +210,8 @@ RUNBOOK = Runbook(
             "`getWebhookInfo` has no last error.",
             "Telegram cannot deliver to the webhook.",
             check_webhook_deliveries,
-            (Fix("Make PUBLIC_URL reachable for Telegram: DNS, certificate, firewall, proxy."), _SET_WEBHOOK),
+            Fix("Make PUBLIC_URL reachable for Telegram (DNS, certificate, firewall), then register the webhook again.",
+                command="proofdesk telegram set-webhook"),
         ),
         Check(
             "owner",
@@ -218,7 +219,7 @@ RUNBOOK = Runbook(
             "The owner's Telegram account is bound (`owner_bound`).",
             "The owner's Telegram account is not bound, so nobody would receive the PIN.",
             check_owner,
-            (_BIND,),
+            _BIND,
         ),
         Check(
             "limits",
@@ -226,7 +227,7 @@ RUNBOOK = Runbook(
             "No limit of signups or PIN attempts is reached.",
             "Too many signups were started, or too many PINs were entered.",
             check_limits,
-            (Fix("Wait until the window ends."), _START),
+            Fix("Wait until the window ends, then start the signup again.", "POST", "/auth/signup/start"),
         ),
         Check(
             "pins",
@@ -234,7 +235,8 @@ RUNBOOK = Runbook(
             "The last PIN was sent.",
             "The PIN could not be sent to the owner: they blocked the bot or deleted the chat.",
             check_last_pin,
-            (Fix("The owner opens the chat with the bot and sends /start."), _START),
+            Fix("The owner opens the chat with the bot and sends /start. Then start the signup again.", "POST",
+                "/auth/signup/start"),
         ),
     ),
     evidence=(
@@ -247,4 +249,5 @@ RUNBOOK = Runbook(
         "TELEGRAM_BOT_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_OWNER_ID", "TELEGRAM_API_BASE_URL", "PUBLIC_URL",
         "SIGNUP_PIN_SECRET", "SIGNUP_PIN_TTL_MINUTES", "SIGNUP_PIN_MAX_ATTEMPTS",
     ),
+    per_project=False,
 )  # fmt: skip
