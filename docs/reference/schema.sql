@@ -1504,6 +1504,39 @@ CREATE POLICY project_isolation ON telegram_moves USING ((project_id = ( SELECT 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE telegram_moves TO proofdesk_app;
 COMMENT ON TABLE telegram_moves IS 'The current ids of Telegram groups that became supergroups.';
 
+CREATE TABLE kill_switches (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    switched_by text NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT kill_switches_reason_check CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 500)))
+);
+ALTER TABLE ONLY kill_switches
+    ADD CONSTRAINT kill_switches_pkey PRIMARY KEY (project_id);
+ALTER TABLE ONLY kill_switches
+    ADD CONSTRAINT kill_switches_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE kill_switches ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON kill_switches USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE kill_switches TO proofdesk_app;
+COMMENT ON TABLE kill_switches IS 'Projects whose messages are not sent, with who stopped them and why.';
+
+CREATE TABLE outbound_rules (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    send_unconfirmed boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+ALTER TABLE ONLY outbound_rules
+    ADD CONSTRAINT outbound_rules_pkey PRIMARY KEY (project_id);
+ALTER TABLE ONLY outbound_rules
+    ADD CONSTRAINT outbound_rules_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE outbound_rules ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON outbound_rules USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbound_rules TO proofdesk_app;
+COMMENT ON TABLE outbound_rules IS 'What a project decides about its outbound messages.';
+COMMENT ON COLUMN outbound_rules.send_unconfirmed IS 'Whether messages are sent although Chatwoot cannot be asked what their contact wrote.';
+
 -- Jobs ----------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE scheduled_jobs (

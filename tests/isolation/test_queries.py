@@ -21,6 +21,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries
 from proofdesk.jobs import queue_queries, run_queries, run_state_queries, schedule_queries
+from proofdesk.outbound import kill_switch_queries
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.opt_outs import unsubscribe_queries
 from proofdesk.projects import queries as project_queries
@@ -93,6 +94,8 @@ NO_SCOPE: dict[Query, str] = {
     totals_queries.gather_counts: "of the project of the transaction, by a function of the database",
     status_queries.worker_status: "workers serve all projects",
     status_queries.applied_migrations: "the schema",
+    kill_switch_queries.insert_for_all_projects: "the kill switch of all projects, for the owner",
+    kill_switch_queries.delete_for_all_projects: "the kill switch of all projects, for the owner",
     search_queries.list_similar_terms: "of the project of the transaction, by a function of the database",
 }
 ALL = list(query_arguments.queries())

@@ -55,6 +55,9 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "evidence_refs": lambda w: [{"source": "cw_messages", "ref": w.message()}],
     "opted_out": lambda _: False,
     "reason": lambda _: "a reason",
+    "on": lambda _: True,
+    "all_projects": lambda _: False,
+    "send_unconfirmed": lambda _: True,
     **dict.fromkeys(["frequency_cap", "frequency_window_hours"], lambda _: 7),
     **dict.fromkeys(["q", "query"], lambda _: "delivery"),
     "delivery": lambda _: None,  # the sample messages have no delivery report

@@ -7,6 +7,7 @@ import pytest
 from proofdesk.outbound import approval
 from proofdesk.outbound.channels.interface import ChannelMessage, SendFailed
 from proofdesk.outbound.delivery import claims, delivery, outcomes, sending, sweep
+from proofdesk.outbound.delivery.claims import Claim, ClaimTerms
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.messages import InvalidState, OutboundNotFound
@@ -210,7 +211,7 @@ async def test_sweep_looks_up_lost_attempts(desk: OutboundDesk, arrived: bool):
 
 async def test_attempt_is_settled_once(desk: OutboundDesk):
     message = await desk.approve_new()
-    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
+    claim = await _claim_due(desk, lease=0)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     assert await sweep.settle_lost_attempts(desk.db, desk.scope, calling, 60) == 1
     late = outcomes.failed_outcome(claim.claimed[0].attempt, message, SendFailed("late"), RetryBackoff(), None)
@@ -220,7 +221,7 @@ async def test_attempt_is_settled_once(desk: OutboundDesk):
 
 async def test_worker_past_its_deadline_does_not_send(desk: OutboundDesk):
     await desk.approve_new()
-    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 0, 5)
+    claim = await _claim_due(desk, lease=0)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     ending = await calling.send(claim.claimed[0])
     assert ending is not None and ending.outcome == "failed" and ending.requeued
@@ -243,9 +244,15 @@ async def test_message_of_another_project_is_not_sent(desk: OutboundDesk):
     assert desk.mail.calls == 0
 
 
+async def _claim_due(desk: OutboundDesk, lease: float) -> Claim:
+    held = await claims.hold_due_messages(desk.db, desk.scope, {"email": desk.mail}, 5)
+    terms = ClaimTerms({"email": desk.mail}, lease, {})
+    return await claims.claim_messages(desk.db, desk.scope, [m.id for m in held], terms)
+
+
 async def _lose_attempt(desk: OutboundDesk) -> ChannelMessage:
     """Claim the due messages as a worker that then dies."""
-    claim = await claims.claim_due_messages(desk.db, desk.scope, {"email": desk.mail}, 60, 5)
+    claim = await _claim_due(desk, lease=60)
     calling = await sending.load_sender(desk.db, desk.scope, {"email": desk.mail}, RetryBackoff())
     return calling.build_channel_message(claim.claimed[0].message)
 

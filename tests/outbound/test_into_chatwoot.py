@@ -11,7 +11,6 @@ from proofdesk.database.pool import Database
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.delivery import delivery
-from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects import sources
@@ -46,20 +45,18 @@ async def fetch_sent(resources: Resources, project: Scope, recipient: str) -> Ou
     wish = DraftRequest("chatwoot", recipient, {"text": "It is ready."}, recipient)
     drafted, _ = await drafts.create(resources.db, project, wish)
     await approval.approve(resources.db, project, drafted.id)
-    await delivery.process_due(
-        resources.db, project, resources.outbound, DeliveryOptions.from_settings(resources.settings)
-    )
+    await delivery.process_due(resources.db, project, resources.outbound, resources.delivery_options)
     return await messages.get_message(resources.db, project, drafted.id)
 
 
 async def test_lost_answer_leaves_one_message_that_counts_as_sent(
     resources: Resources, project: Scope, simulator: ChatwootSimulator
 ):
-    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
+    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada", at=simulator.clock.now() - 60)
     await sources.bind(resources.db, project, "chatwoot_account", "1")
     assert resources.chatwoot is not None
     await sync.run(resources.db, resources.chatwoot, project, sync.SyncOptions(), ignore_progress)
-    simulator.faults.add("lost_reply", method="POST", times=1)
+    simulator.faults.add("lost_reply", method="POST", path="*/messages", times=1)
     sent = await fetch_sent(resources, project, f"cw:{project.project_id}:1:{talk.id}")
     assert (sent.status, sent.last_error) == ("sent", None)
     assert [m.content for m in talk.messages] == ["Is it ready?", "It is ready."]
@@ -68,7 +65,7 @@ async def test_lost_answer_leaves_one_message_that_counts_as_sent(
 async def test_nothing_is_sent_to_an_unbound_account(
     resources: Resources, project: Scope, simulator: ChatwootSimulator
 ):
-    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada")
+    talk = simulator.create_conversation(1, content="Is it ready?", contact_name="Ada", at=simulator.clock.now() - 60)
     bound = await sources.bind(resources.db, project, "chatwoot_account", "1")
     assert resources.chatwoot is not None
     await sync.run(resources.db, resources.chatwoot, project, sync.SyncOptions(), ignore_progress)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from proofdesk.outbound import gates
-from proofdesk.outbound.gates import GateDecision, Policy
+from proofdesk.outbound.gates import ContactState, GateDecision, Policy
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -28,7 +28,7 @@ DEFERRED = GateDecision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
         (replace(FREE, opted_out=True), None, BLOCKED),
         (FREE, NOW, STOPPED),
         (FREE, NOW - 2 * HOUR, gates.PASS),
-        (FREE, NOW - HOUR, gates.PASS),
+        (FREE, NOW - HOUR, STOPPED),
         (replace(FREE, stop_on_reply=False), NOW, gates.PASS),
         (FULL, None, DEFERRED),
         (replace(FULL, sent_in_window=2), None, gates.PASS),
@@ -49,7 +49,7 @@ DEFERRED = GateDecision("deferred", "frequency_cap_reached", NOW + 23 * HOUR)
     ],
 )  # fmt: skip
 def test_gates_decide_in_order(allowed: Policy, newest_inbound: datetime | None, expected: GateDecision):
-    assert gates.evaluate(NOW - HOUR, allowed, newest_inbound, NOW) == expected
+    assert gates.evaluate(NOW - HOUR, allowed, ContactState(newest_inbound), NOW) == expected
 
 
 def test_strictest_of_several_policies_counts():
@@ -57,7 +57,7 @@ def test_strictest_of_several_policies_counts():
     assert gates.combine_policies([calm, replace(calm, opted_out=True)], NOW).opted_out
     assert gates.combine_policies([calm, FREE], NOW).stop_on_reply
     both = gates.combine_policies([replace(calm, frequency_cap=200), FULL], NOW)
-    assert gates.evaluate(NOW - HOUR, replace(both, stop_on_reply=False), None, NOW) == DEFERRED
+    assert gates.evaluate(NOW - HOUR, replace(both, stop_on_reply=False), ContactState(), NOW) == DEFERRED
 
 
 class Windows(RuleBasedStateMachine):
@@ -78,17 +78,17 @@ class Windows(RuleBasedStateMachine):
     @rule(approved=st.integers(0, 60))
     def claim(self, approved: int) -> None:
         approved_at = self.now - timedelta(minutes=approved)
-        decision = gates.evaluate(approved_at, self.policy, self.heard, self.now)
+        decision = gates.evaluate(approved_at, self.policy, ContactState(self.heard), self.now)
         if self.policy.opted_out:
             assert decision == BLOCKED
-        elif self.policy.stop_on_reply and self.heard and self.heard > approved_at:
+        elif self.policy.stop_on_reply and gates.is_reply(self.heard, approved_at):
             assert decision == STOPPED
         elif decision == gates.PASS:
             self.policy = gates.reserve_slot(self.policy, self.now)
             self.flying.append(self.now)
         else:
             assert decision.until is not None and decision.until > self.now
-            opened = gates.evaluate(decision.until, self.policy, self.heard, decision.until)
+            opened = gates.evaluate(decision.until, self.policy, ContactState(self.heard), decision.until)
             assert opened == gates.PASS, "the cap opens again"
 
     @precondition(lambda self: self.flying)

@@ -29,15 +29,17 @@ from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import ClaimedChunk
 from proofdesk.jobs import run_state_queries
-from proofdesk.outbound import approval_queries, policy_queries
+from proofdesk.outbound import approval_queries, policy_queries, rules_queries
 from proofdesk.outbound.channels.telegram import move_queries
-from proofdesk.outbound.delivery import attempt_queries
-from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, ChannelDelay, MessageUpdate
+from proofdesk.outbound.delivery import attempt_queries, claim_queries
+from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome
+from proofdesk.outbound.delivery.claim_queries import ChannelDelay, MessageUpdate
 from proofdesk.outbound.draft_queries import DraftRecord
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.message_queries import OutboundFilter
 from proofdesk.outbound.opt_outs.queries import MessagePosition
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
+from proofdesk.outbound.rules_queries import OutboundRules
 from proofdesk.runbooks import outbound_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
@@ -256,6 +258,9 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "new_name": _always("-1042"),
     "delays": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
     "within": _always(3600.0),
+    "seconds": _always(30.0),
+    "reason": lambda w: w.word,
+    "by": lambda w: w.word,
     "outbound_id": lambda w: w.outbound["draft"],
     "outbound_ids": lambda w: list(w.outbound.values()),
     "started_at": _always(LONG_AGO),
@@ -288,6 +293,8 @@ OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
     (approval_queries.retry_message, "outbound_id"): lambda w: w.outbound["failed"],
     (approval_queries.redraft_message, "outbound_id"): lambda w: w.outbound["cancelled"],
     (attempt_queries.fetch_attempts, "outbound_id"): lambda w: w.outbound["sent"],
+    (rules_queries.store_rules, "rules"): _always(OutboundRules(True)),
+    (claim_queries.lock_held_messages, "message_ids"): lambda w: list(w.outbound.values()),
     (attempt_queries.insert_attempts, "outbound_ids"): lambda w: [w.outbound["approved"]],
     (attempt_queries.finish_attempts, "outcomes"): lambda w: [
         AttemptOutcome(w.outbound["sending"], 1, "sent", w.word, None, 1.0, None)

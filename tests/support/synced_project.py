@@ -15,6 +15,7 @@ from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.outbound import approval, drafts, messages, policies
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.last_look import LastLook
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.gates import Policy
@@ -60,11 +61,10 @@ class SyncedProject:
         message, _ = await drafts.create(self.resources.db, self.scope, request)
         return await approval.approve(self.resources.db, self.scope, message.id)
 
-    async def process(self) -> DeliveryTotals:
+    async def process(self, last_look: LastLook | None = None) -> DeliveryTotals:
+        options = DeliveryOptions(4, 60, RetryBackoff(3600, 3600), last_look=last_look)
         channels = self.resources.outbound | {"email": self.mail}
-        return await delivery.process_due(
-            self.resources.db, self.scope, channels, DeliveryOptions(4, 60, RetryBackoff(3600, 3600))
-        )
+        return await delivery.process_due(self.resources.db, self.scope, channels, options)
 
     async def send_new(self, recipient: str, channel: str = "email") -> str:
         """Draft, approve and deliver a message; return its reason, or its status without one."""

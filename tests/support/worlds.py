@@ -129,6 +129,9 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID) -> Non
         " 'conversation')",
         "INSERT INTO telegram_moves (project_id, account_scope_id, chat_id, moved_to)"
         " VALUES (%(project)s, %(account_scope)s, -42, -1042)",
+        "INSERT INTO kill_switches (project_id, account_scope_id, switched_by, reason)"
+        " VALUES (%(project)s, %(account_scope)s, 'ada', 'A test')",
+        "INSERT INTO outbound_rules (project_id, account_scope_id) VALUES (%(project)s, %(account_scope)s)",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):

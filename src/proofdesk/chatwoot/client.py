@@ -179,16 +179,23 @@ class ChatwootClient:
 
     async def contact_conversations(self, account_id: int, contact_id: int) -> list[dict[str, Any]]:
         """Fetch all conversations of a contact, latest activity first; none if the contact is deleted (C-15)."""
-        condition = {"attribute_key": "contact_id", "filter_operator": "equal_to", "values": [contact_id]}
-        endpoint = f"/api/v1/accounts/{account_id}/conversations/filter"
         by_id: dict[int, dict[str, Any]] = {}
         for page in range(1, responses.MAX_FILTER_PAGES + 1):
-            request = ChatwootRequest(account_id, endpoint, {"page": page}, {"payload": [condition]})
-            listed = parsing.objects_with_id((await self._read(request)).list("payload"))
+            listed = await self._contact_page(account_id, contact_id, page)
             if all(item["id"] in by_id for item in listed):  # empty, or a server that repeats its pages
                 break
             by_id |= {item["id"]: item for item in listed}
         return list(by_id.values())
+
+    async def latest_conversations(self, account_id: int, contact_id: int) -> list[dict[str, Any]]:
+        """Fetch the conversations of a contact with the latest activity, in one request (C-15)."""
+        return await self._contact_page(account_id, contact_id, 1)
+
+    async def _contact_page(self, account_id: int, contact_id: int, page: int) -> list[dict[str, Any]]:
+        condition = {"attribute_key": "contact_id", "filter_operator": "equal_to", "values": [contact_id]}
+        endpoint = f"/api/v1/accounts/{account_id}/conversations/filter"
+        request = ChatwootRequest(account_id, endpoint, {"page": page}, {"payload": [condition]})
+        return parsing.objects_with_id((await self._read(request)).list("payload"))
 
     async def _conversations(self, account_id: int, params: dict[str, Any], inbox_id: int | None) -> ListPage:
         if inbox_id is not None:

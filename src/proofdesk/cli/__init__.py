@@ -40,6 +40,7 @@ _MODULES = {
     "restore": "backup",
     "outbound": "outbound",
     "policy": "policies",
+    "kill-switch": "kill_switch",
     "doctor": "doctor",
     "migrate": "setup",
     "config": "setup",

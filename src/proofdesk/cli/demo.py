@@ -24,7 +24,6 @@ from proofdesk.jobs import catalog, new_projects
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound import approval, drafts, messages
 from proofdesk.outbound.delivery import delivery
-from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import Scope
@@ -138,7 +137,7 @@ async def _send_message(resources: Resources, project_scope: Scope) -> None:
     approver = await accounts.load_actor(resources.db, USERNAME)
     approver_scope = await scope.enter(resources.db, approver, project_scope.project_id)
     await approval.approve(resources.db, approver_scope, draft.id)
-    options = DeliveryOptions.from_settings(resources.settings)
+    options = resources.delivery_options
     await delivery.process_due(resources.db, project_scope, resources.outbound, options)
     sent = await messages.get_message(resources.db, project_scope, draft.id)
     error = f" ({sent.last_error})" if sent.last_error else ""

@@ -13,12 +13,12 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.core.paging import MAX_SHORT_LIMIT
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound import approval, drafts, messages
+from proofdesk.outbound import approval, drafts, messages, rules
 from proofdesk.outbound.delivery import delivery
-from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.drafts import DEFAULT_RETRIES, DraftRequest
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
+from proofdesk.outbound.rules_queries import OutboundRules
 from proofdesk.projects import projects
 from proofdesk.projects.scope import Scope
 
@@ -143,7 +143,7 @@ def send_outbound(
     """Send an approved message now, through the same gates as every other message."""
 
     async def send(resources: Resources, scope: Scope, message_id: UUID) -> OutboundMessage:
-        options = DeliveryOptions.from_settings(resources.settings)
+        options = resources.delivery_options
         return await delivery.send_now(resources.db, scope, resources.outbound, options, message_id)
 
     _print_message(_run_action(send, outbound_id, project, actor), json)
@@ -173,13 +173,37 @@ def process_outbound(
 
     async def command(resources: Resources) -> dict[str, int]:
         scope = await environment.enter_project(resources, project)
-        options = DeliveryOptions.from_settings(resources.settings)
+        options = resources.delivery_options
         return (await delivery.process_due(resources.db, scope, resources.outbound, options, limit)).counts
 
     counts = environment.run_with_resources(command)
     if json:
         return output.print_json(counts)
     return output.print_line(", ".join(f"{number} {name}" for name, number in counts.items()))
+
+
+@outbound_app.command("rules")
+def change_rules(
+    send_unconfirmed: Annotated[
+        bool | None,
+        typer.Option(help="Whether to send although Chatwoot cannot be asked if the contact has replied."),
+    ] = None,
+    actor: ActorOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show or change what the project decides about its outbound messages."""
+
+    async def command(resources: Resources) -> OutboundRules:
+        scope = await environment.enter_project(resources, project, actor)
+        if send_unconfirmed is None:
+            return await rules.load_rules(resources.db, scope)
+        return await rules.change_rules(resources.db, scope, send_unconfirmed)
+
+    current = environment.run_with_resources(command)
+    if json:
+        return output.print_json({"rules": vars(current)})
+    return output.print_line(f"Send although replies cannot be read: {'yes' if current.send_unconfirmed else 'no'}")
 
 
 def _run_action(

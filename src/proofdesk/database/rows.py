@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, LiteralString, TypeVar, cast
+from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import no_result
@@ -94,3 +96,16 @@ def _row_factory(row: type[Row]) -> Callable[[AsyncCursor[Any]], Callable[[Seque
 @cache
 def _fields(row: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(row)}
+
+
+def to_plain(row: object) -> dict[str, Any]:
+    """Return the fields of a row as values that JSON has: times in ISO 8601, ids as strings."""
+    return {name: _plain_value(value) for name, value in vars(row).items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain_value(each) for each in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value

@@ -161,12 +161,11 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
     """Send the approved messages that are due."""
     resources, scope = context.resources, context.scope
     requester = replace(scope, actor=replace(scope.actor, request_id=context.run.request_id))
-    options = delivery.DeliveryOptions.from_settings(resources.settings)
     tally = await delivery.process_due(
         resources.db,
         requester,
         resources.outbound,
-        options,
+        resources.delivery_options,
         report=context.time_slice,
         should_stop=context.time_slice.is_over,
     )

@@ -14,6 +14,7 @@ from proofdesk.jobs.events import RunFeed
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.interface import Channel as Channel
 from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
+from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
 
@@ -39,6 +40,11 @@ class Resources:
         """The URL of the database as its owner, for what the application role may not do."""
         assert self.settings.database_url is not None, "the caller sets DATABASE_URL"
         return self.settings.database_url.get_secret_value()
+
+    @property
+    def delivery_options(self) -> DeliveryOptions:
+        """How outbound messages are sent."""
+        return DeliveryOptions.from_settings(self.settings, self.chatwoot)
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from typing import Literal
 from uuid import UUID
 
 OPTED_OUT, REPLIED, CAP_REACHED = "recipient_opted_out", "stop_on_reply", "frequency_cap_reached"
+UNCONFIRMED = "reply_unconfirmed"
+_LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,38 @@ class GateDecision:
 PASS = GateDecision("pass")
 
 
-def evaluate(approved_at: datetime, policy: Policy, latest_reply: datetime | None, now: datetime) -> GateDecision:
-    """Return the decision of the gates in their order: opt-out, stop-on-reply, frequency cap."""
+@dataclass(frozen=True)
+class ContactState:
+    """What is known of a recipient: when they last wrote, and why Chatwoot could not be asked just now.
+
+    `unconfirmed` is None when Chatwoot was asked, or when there is nothing to ask.
+    """
+
+    latest_reply: datetime | None = None
+    unconfirmed: str | None = None
+
+
+def evaluate(approved_at: datetime, policy: Policy, contact: ContactState, now: datetime) -> GateDecision:
+    """Return the decision of the gates in their order: opt-out, stop-on-reply, freshness, frequency cap."""
     if policy.opted_out:
         return GateDecision("blocked_opt_out", OPTED_OUT)
-    if policy.stop_on_reply and latest_reply is not None and latest_reply > approved_at:
+    if policy.stop_on_reply and is_reply(contact.latest_reply, approved_at):
         return GateDecision("cancelled", REPLIED)
+    if contact.unconfirmed is not None:
+        return GateDecision("deferred", f"{UNCONFIRMED}: {contact.unconfirmed}", now + _LOOK_AGAIN_AFTER)
     if policy.frequency_cap <= close_expired_window(policy, now).sent_in_window:
         return GateDecision("deferred", CAP_REACHED, policy.window_ends_at)
     return PASS
+
+
+def is_reply(written_at: datetime | None, approved_at: datetime | None) -> bool:
+    """Return whether a contact wrote since the approval.
+
+    A time of Chatwoot is a whole second and stands for all of it, so a message in the second of the approval counts.
+    """
+    if written_at is None or approved_at is None:
+        return False
+    return written_at > approved_at or written_at == approved_at.replace(microsecond=0)
 
 
 def combine_policies(policies: Sequence[Policy], now: datetime) -> Policy:

@@ -73,7 +73,7 @@ class OutboundFilter:
 
 
 async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[OutboundMessage]:
-    """Return these messages, the first due first."""
+    """Return these messages, in the order of their ids in the list."""
     return await fetch_all(
         conn,
         OutboundMessage,
@@ -86,7 +86,7 @@ async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID])
                d.via AS delivery_via, d.reported_at AS delivery_at
         FROM outbound_messages o
         LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
-        WHERE o.project_id = %(project)s AND o.id = ANY (%(ids)s) ORDER BY o.next_attempt_at, o.id""",
+        WHERE o.project_id = %(project)s AND o.id = ANY (%(ids)s) ORDER BY array_position(%(ids)s, o.id)""",
         project=scope.project_id,
         ids=list(outbound_ids),
     )

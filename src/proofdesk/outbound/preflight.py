@@ -1,15 +1,27 @@
 """Preflight: which gates a message would pass now, and when it could be sent. It changes nothing."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+import humanize
+
 from proofdesk.database.pool import Database
-from proofdesk.outbound import gates, messages, policies, recipient_queries
+from proofdesk.database.rows import Conn
+from proofdesk.outbound import (
+    gates,
+    kill_switch,
+    kill_switch_queries,
+    messages,
+    policies,
+    recipient_queries,
+    rules_queries,
+)
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.gates import Policy
+from proofdesk.outbound.kill_switch_queries import ActiveKillSwitch
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
@@ -21,6 +33,21 @@ class GateCheck:
     gate: str
     passes: bool
     detail: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the gates depend on besides the message and the policy.
+
+    `is_contact`: the recipient is a contact of Chatwoot, who is read again before the message is claimed. `synced_at`:
+    up to when the sources of the project were synced.
+    """
+
+    latest_reply: datetime | None = None
+    is_contact: bool = False
+    synced_at: datetime | None = None
+    send_unconfirmed: bool = False
+    kill_switch: ActiveKillSwitch | None = None
 
 
 @dataclass(frozen=True)
@@ -36,25 +63,38 @@ async def check_gates(db: Database, scope: Scope, channels: Collection[str], out
     async with db.scoped(scope) as conn:
         message = await messages.read_message(conn, scope, outbound_id)
         recipient_policies = await policies.load_policies(conn, scope, message.channel, message.recipient_ref)
-        replies = await recipient_queries.fetch_latest_replies(conn, scope, [message.recipient_ref])
+        situation = await _load_situation(conn, scope, message.recipient_ref)
         now = await attempt_queries.fetch_current_time(conn)
     policy = gates.combine_policies(recipient_policies, now) if recipient_policies else None
-    latest_reply = gates.latest([policy and policy.last_inbound_at, replies.get(message.recipient_ref)])
-    return evaluate_gates(message, policy, latest_reply, channels, now)
+    latest_reply = gates.latest([policy and policy.last_inbound_at, situation.latest_reply])
+    return evaluate_gates(message, policy, replace(situation, latest_reply=latest_reply), channels, now)
+
+
+async def _load_situation(conn: Conn, scope: Scope, recipient: str) -> Situation:
+    replies = await recipient_queries.fetch_latest_replies(conn, scope, [recipient])
+    return Situation(
+        latest_reply=replies.get(recipient),
+        is_contact=bool(await recipient_queries.fetch_recipient_contacts(conn, scope, [recipient])),
+        synced_at=await recipient_queries.fetch_synced_at(conn, scope),
+        send_unconfirmed=(await rules_queries.fetch_rules(conn, scope)).send_unconfirmed,
+        kill_switch=await kill_switch_queries.fetch_active(conn, scope),
+    )
 
 
 def evaluate_gates(
     message: OutboundMessage,
     policy: Policy | None,
-    latest_reply: datetime | None,
+    situation: Situation,
     channels: Collection[str],
     now: datetime,
 ) -> Preflight:
     """Return the result of each gate."""
     cap_check, window_ends_at = _check_cap(policy, now)
     checks = [
+        _check_kill_switch(situation.kill_switch),
         _check_opt_out(policy),
-        _check_reply(message, policy, latest_reply),
+        _check_reply(message, policy, situation.latest_reply),
+        _check_freshness(message, situation, now),
         cap_check,
         _check_state(message, now),
         _check_channel(message, channels),
@@ -63,6 +103,11 @@ def evaluate_gates(
     passes_later = message.next_attempt_at is not None and failed_gates <= {"frequency_cap", "state"}
     times = [time for time in (window_ends_at, message.scheduled_at, now) if time is not None]
     return Preflight(checks, max(times) if passes_later else None)
+
+
+def _check_kill_switch(active: ActiveKillSwitch | None) -> GateCheck:
+    detail = "Sending is on." if active is None else f"{kill_switch.describe(active)}."
+    return GateCheck("kill_switch", active is None, detail)
 
 
 def _check_opt_out(policy: Policy | None) -> GateCheck:
@@ -74,11 +119,25 @@ def _check_opt_out(policy: Policy | None) -> GateCheck:
 def _check_reply(message: OutboundMessage, policy: Policy | None, latest_reply: datetime | None) -> GateCheck:
     if policy is not None and not policy.stop_on_reply:
         return GateCheck("stop_on_reply", True, "A reply does not stop messages to this recipient.")
-    if message.approved_at is None or latest_reply is None or latest_reply <= message.approved_at:
+    if latest_reply is None or not gates.is_reply(latest_reply, message.approved_at):
         return GateCheck("stop_on_reply", True, "The recipient has not written since the approval.")
     return GateCheck(
         "stop_on_reply", False, f"The recipient wrote at {_format_time(latest_reply)}, after the approval."
     )
+
+
+def _check_freshness(message: OutboundMessage, situation: Situation, now: datetime) -> GateCheck:
+    if not situation.is_contact:
+        return GateCheck("freshness", True, "The recipient is not a contact in Chatwoot.")
+    read_at = "was not read yet"
+    if situation.synced_at is not None:
+        read_at = f"was last read {humanize.naturaltime(now - situation.synced_at)}"
+    known = f"What the contact wrote {read_at}. It is read again before the message is sent."
+    reason = message.last_error or ""
+    if not reason.startswith(gates.UNCONFIRMED) or situation.send_unconfirmed:
+        return GateCheck("freshness", True, known)
+    cause = reason.removeprefix(f"{gates.UNCONFIRMED}: ").rstrip(".")
+    return GateCheck("freshness", False, f"Cannot confirm that the contact has not replied: {cause}. It is retried.")
 
 
 def _check_cap(policy: Policy | None, now: datetime) -> tuple[GateCheck, datetime | None]:

@@ -134,6 +134,19 @@ async def fetch_latest_replies(conn: Conn, scope: Scope, recipients: Sequence[st
     return {row.recipient: row.at for row in rows if row.at is not None}
 
 
+async def fetch_synced_at(conn: Conn, scope: Scope) -> datetime | None:
+    """Return up to when every source of the project was synced; None before the first sync of one, or without any."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT CASE WHEN bool_and(w.cursor_ts IS NOT NULL) THEN min(w.cursor_ts) END
+        FROM project_sources s
+        LEFT JOIN sync_watermarks w ON w.project_id = s.project_id AND w.source = s.source_kind || ':' || s.external_id
+        WHERE s.project_id = %(project)s""",
+        project=scope.project_id,
+    )
+
+
 async def contact_exists(conn: Conn, scope: Scope, account_id: int, contact_id: int) -> bool:
     """Return whether the project has this contact, or had it until it was merged into another."""
     return await fetch_value(

@@ -16,6 +16,10 @@ UNBOUND_NOTICE = "The import has stopped. What was imported stays in the project
 KINDS = ("chatwoot_account", "chatwoot_inbox")
 
 
+ReadableInboxes = dict[int, frozenset[int] | None]
+"""The inboxes that a project reads, for each Chatwoot account; None: all inboxes of the account."""
+
+
 class SourceAlreadyBound(Conflict):
     """A project has bound this source, the account that contains it, or an inbox in it."""
 
@@ -38,6 +42,18 @@ async def list_sources(db: Database, scope: Scope) -> list[Source]:
     """Return the sources of the project, oldest first."""
     async with db.scoped(scope) as conn:
         return await source_queries.list_sources(conn, scope)
+
+
+async def load_readable_inboxes(db: Database, scope: Scope) -> ReadableInboxes:
+    """Return the inboxes that the project reads."""
+    inboxes: ReadableInboxes = {}
+    for source in await list_sources(db, scope):
+        account_inboxes = inboxes.get(source.account_id, frozenset())
+        if source.inbox_id is None or account_inboxes is None:
+            inboxes[source.account_id] = None
+        else:
+            inboxes[source.account_id] = account_inboxes | {source.inbox_id}
+    return inboxes
 
 
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proofdesk.outbound import message_queries, recipient_queries
-from proofdesk.outbound.gates import OPTED_OUT, REPLIED, Policy, close_expired_window, combine_policies, evaluate
+from proofdesk.outbound.gates import (
+    OPTED_OUT,
+    REPLIED,
+    ContactState,
+    Policy,
+    close_expired_window,
+    combine_policies,
+    evaluate,
+)
 from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries
 from proofdesk.runbooks.context import RunbookContext
@@ -61,7 +69,7 @@ def _unsent_message(
     if not policies:
         return UnsentMessage(message, attempts, None, None, None)
     policy = combine_policies(policies, context.now())
-    decision = evaluate(message.approved_at or context.now(), policy, last_inbound, context.now())
+    decision = evaluate(message.approved_at or context.now(), policy, ContactState(last_inbound), context.now())
     return UnsentMessage(message, attempts, policy, decision.reason, decision.until)
 
 

@@ -13,6 +13,7 @@ from proofdesk.http.api import (
     projects,
     runbooks,
     search,
+    sending,
     signup,
 )
 
@@ -25,6 +26,7 @@ ROUTERS = [
     events.router,
     search.router,
     policies.router,
+    sending.router,
     outbound.router,
     audit.router,
     runbooks.router,

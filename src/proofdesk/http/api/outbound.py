@@ -19,7 +19,7 @@ from proofdesk.outbound import approval, drafts, messages, preflight
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
-from proofdesk.outbound.delivery.delivery import DeliveryOptions, DeliveryTotals
+from proofdesk.outbound.delivery.delivery import DeliveryTotals
 from proofdesk.outbound.delivery_report import DeliveryReport
 from proofdesk.outbound.drafts import DraftRequest
 from proofdesk.outbound.message_queries import HIDDEN_FIELDS, OutboundMessage
@@ -87,7 +87,7 @@ class OutboundSchema(row_schema(OutboundMessage, omit=HIDDEN_FIELDS)):
 class GateSchema(row_schema(GateCheck, omit=("passes",))):
     """The result of one gate."""
 
-    gate: Literal["opt_out", "stop_on_reply", "frequency_cap", "state", "provider"]
+    gate: Literal["kill_switch", "opt_out", "stop_on_reply", "freshness", "frequency_cap", "state", "provider"]
     passes: bool = Field(alias="pass")
 
 
@@ -149,7 +149,11 @@ async def process(
 ) -> JsonEnvelope:
     """Sends approved messages that are due, and retries."""
     totals = await delivery.process_due(
-        resources.db, scope, resources.outbound, DeliveryOptions.from_settings(resources.settings), limit or body.limit
+        resources.db,
+        scope,
+        resources.outbound,
+        resources.delivery_options,
+        limit or body.limit,
     )
     return success(result=totals.counts)
 
@@ -210,7 +214,7 @@ async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText
         resources.db,
         scope,
         resources.outbound,
-        DeliveryOptions.from_settings(resources.settings),
+        resources.delivery_options,
         _parse_id(outbound_id),
     )
     return success(outbound=message(sent))

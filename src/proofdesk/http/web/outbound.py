@@ -13,11 +13,10 @@ from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
-from proofdesk.http.web import composer, layout, outbound_views, policies, projects, view_models
+from proofdesk.http.web import composer, layout, outbound_views, policies, projects, sending, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import approval, messages, preflight, recipients
 from proofdesk.outbound.delivery import delivery
-from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
 from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
 from proofdesk.outbound.preflight import Preflight
@@ -35,6 +34,8 @@ DONE = {
     "retry": "A worker will retry the message.",
     "redraft": "Message returned to draft. Approve it again to send it.",
     "policy": policies.CHANGED,
+    "stopped": "All sending is stopped.",
+    "resumed": "Sending is allowed again.",
 }
 GATED = ("draft", "approved", "failed", "blocked_opt_out")
 """States in which the gates are shown."""
@@ -52,6 +53,7 @@ async def show_outbound(
     compose: str = "",
     evidence: Annotated[list[str] | None, Query()] = None,
     to: str = "",
+    done: str = "",
 ) -> Response:
     """Show a page of messages, newest first; with `compose`, the form that writes one."""
     scope = dependencies.active_scope(request, session)
@@ -67,7 +69,8 @@ async def show_outbound(
     if layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_list.html", values)
     frame = await layout.load_frame(request, request.state.resources.db, session)
-    return layout.render_page(request, "outbound/page.html", values, frame=frame)
+    values["kill_switch"] = await sending.load_kill_switch(request.state.resources.db, scope)
+    return layout.render_page(request, "outbound/page.html", values, frame=frame, toast=DONE.get(done, ""))
 
 
 @router.get("/{outbound_id}")
@@ -95,7 +98,11 @@ async def send(
     """Send a message now; it must pass all gates."""
     message_id = _id(outbound_id)
     action = delivery.send_now(
-        resources.db, scope, resources.outbound, DeliveryOptions.from_settings(resources.settings), message_id
+        resources.db,
+        scope,
+        resources.outbound,
+        resources.delivery_options,
+        message_id,
     )
     return await _after(request, session, scope, message_id, action, "send")
 

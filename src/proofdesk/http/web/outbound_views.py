@@ -14,7 +14,8 @@ from proofdesk.http.web.view_models import DisplayTime
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
-from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, Policy
+from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, UNCONFIRMED, Policy
+from proofdesk.outbound.kill_switch import STOPPED
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policies import MAX_FREQUENCY_CAP, MAX_FREQUENCY_WINDOW_HOURS, MAX_REASON_LENGTH
 from proofdesk.outbound.preflight import GateCheck
@@ -37,9 +38,16 @@ ERROR_TEXTS = {
     CHANNEL_NOT_CONFIGURED: "The channel is not configured.",
     DELIVERY_UNKNOWN: "It is unknown whether the message was delivered. Check with the recipient before you retry.",
 }
+DETAILED_ERRORS = {
+    STOPPED: "{}",
+    UNCONFIRMED: "Cannot confirm that the recipient has not replied; retrying. {}",
+}
+"""Texts of codes of `last_error` that a detail follows."""
 GATES = {
+    "kill_switch": "Kill switch",
     "opt_out": "Opt-out",
     "stop_on_reply": "Reply",
+    "freshness": "Last look",
     "frequency_cap": "Frequency",
     "state": "State",
     "provider": "Channel",
@@ -168,12 +176,13 @@ def explain_error(last_error: str | None) -> str:
     """Return the cause of a failure as a sentence."""
     if not last_error:
         return ""
-    return ERROR_TEXTS.get(last_error, last_error.removeprefix("provider_error: "))
+    code, _, detail = last_error.partition(": ")
+    return ERROR_TEXTS.get(last_error) or DETAILED_ERRORS.get(code, "{}").format(detail or code)
 
 
 def gate_lights(gates: Iterable[GateCheck], message: OutboundMessage) -> list[dict[str, Any]]:
     """Return the gates as lights. A gate that only needs time or an approval is a warning."""
-    waiting = {"frequency_cap"} | ({"state"} if message.status in ("draft", "approved") else set())
+    waiting = {"frequency_cap", "freshness"} | ({"state"} if message.status in ("draft", "approved") else set())
     return [
         {
             "title": GATES[g.gate],

@@ -12,7 +12,7 @@ from proofdesk.http import dependencies
 from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
-from proofdesk.outbound import policies, recipients
+from proofdesk.outbound import policies, recipients, rules
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.projects.scope import Scope
 
@@ -41,7 +41,7 @@ async def list_policies(
     policy_filter = PolicyFilter(
         contact_global_id.strip() or None, channel or None, True if opted_out == "true" else None
     )
-    notice = CHANGED if done == "policy" else ""
+    notice = {"policy": CHANGED, "rules": "Rules changed."}.get(done, "")
     return await _render_policies(
         request, session, scope, policy_filter, number=layout.parse_page_number(page), notice=notice
     )
@@ -100,6 +100,7 @@ async def _render_policies(
         "is_single": policy_filter.contact is not None,
         "back": _url(policy_filter, done="policy"),
         "error": error.message if error else "",
+        "rules": await rules.load_rules(db, scope),
         "range_text": f"{first + 1} to {first + len(rows)} of {total}" if rows else "",
         "newer_url": _url(policy_filter, number - 1) if number > 1 else "",
         "older_url": _url(policy_filter, number + 1) if first + len(rows) < total else "",

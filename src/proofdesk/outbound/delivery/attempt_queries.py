@@ -1,14 +1,13 @@
-"""SQL of delivery: messages that are claimed, and attempts that start, finish or are lost."""
+"""SQL of attempts that start, finish or are lost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional
+from proofdesk.database.rows import Conn, fetch_all, fetch_one, to_plain
 from proofdesk.projects.scope import Scope
 
 
@@ -32,17 +31,6 @@ class StartedAttempt:
     outbound_id: UUID
     number: int
     started_at: datetime
-
-
-@dataclass(frozen=True)
-class MessageUpdate:
-    """The new state of a claimed message. Without `next_attempt_at` nothing happens until a person acts."""
-
-    id: UUID
-    status: str
-    last_error: str | None
-    next_attempt_at: datetime | None
-    policy_ids: list[UUID]
 
 
 @dataclass(frozen=True)
@@ -76,114 +64,13 @@ class SettledAttempt:
 
 
 @dataclass(frozen=True)
-class ChannelDelay:
-    """How long the due messages of a channel wait, in seconds, and why."""
-
-    channel: str
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Wait:
-    seconds: float
-
-
-@dataclass(frozen=True)
-class _Id:
-    id: UUID
-
-
-@dataclass(frozen=True)
 class _Clock:
     now: datetime
-
-
-async def lock_due_messages(conn: Conn, scope: Scope, limit: int, excluded_channels: Sequence[str] = ()) -> list[UUID]:
-    """Lock messages that are due, until the transaction ends, except those of `excluded_channels`.
-
-    Messages that another worker has locked are skipped.
-    """
-    rows = await fetch_all(
-        conn,
-        _Id,
-        """
-        SELECT id FROM outbound_messages
-        WHERE project_id = %(project)s AND next_attempt_at <= clock_timestamp()
-          AND channel <> ALL (%(excluded)s::text[])
-        ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED""",
-        project=scope.project_id,
-        limit=limit,
-        excluded=list(excluded_channels),
-    )
-    return [row.id for row in rows]
-
-
-async def delay_channels(conn: Conn, scope: Scope, delays: Sequence[ChannelDelay]) -> int:
-    """Delay the due messages of some channels, with the reason; return how many messages.
-
-    Messages that another worker has locked are skipped.
-    """
-    return await execute(
-        conn,
-        """
-        WITH delays AS (
-            SELECT * FROM unnest(%(channels)s::text[], %(reasons)s::text[], %(seconds)s::float[])
-                AS w (channel, reason, seconds)),
-        due AS (
-            SELECT o.id, o.channel FROM outbound_messages o
-            WHERE o.project_id = %(project)s AND o.next_attempt_at <= clock_timestamp()
-              AND o.channel IN (SELECT w.channel FROM delays w)
-            FOR UPDATE SKIP LOCKED)
-        UPDATE outbound_messages o SET last_error = w.reason,
-               next_attempt_at = clock_timestamp() + make_interval(secs => w.seconds)
-        FROM due d JOIN delays w ON w.channel = d.channel
-        WHERE o.project_id = %(project)s AND o.id = d.id""",
-        project=scope.project_id,
-        channels=[w.channel for w in delays],
-        reasons=[w.reason for w in delays],
-        seconds=[w.seconds for w in delays],
-    )
-
-
-async def fetch_seconds_until_retry(conn: Conn, scope: Scope, within: float) -> float | None:
-    """Return the seconds until the first requeued message is due, None without one in the next `within` seconds."""
-    row = await fetch_optional(
-        conn,
-        _Wait,
-        """
-        SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float AS seconds FROM outbound_messages
-        WHERE project_id = %(project)s AND status = 'approved' AND last_error LIKE 'provider_error: %%'
-          AND next_attempt_at <= clock_timestamp() + make_interval(secs => %(within)s)
-        ORDER BY next_attempt_at LIMIT 1""",
-        project=scope.project_id,
-        within=within,
-    )
-    return None if row is None else row.seconds
 
 
 async def fetch_current_time(conn: Conn) -> datetime:
     """Return the time of the database, which all workers use."""
     return (await fetch_one(conn, _Clock, "SELECT clock_timestamp() AS now")).now
-
-
-async def update_claimed_messages(conn: Conn, scope: Scope, updates: Sequence[MessageUpdate]) -> None:
-    """Store the new states of claimed messages."""
-    await execute(
-        conn,
-        """
-        UPDATE outbound_messages o
-        SET status = d.status, last_error = d.last_error, next_attempt_at = d.next_attempt_at,
-            policy_ids = d.policy_ids,
-            cancelled_by = CASE WHEN d.status = 'cancelled' THEN %(by)s END,
-            cancelled_at = CASE WHEN d.status = 'cancelled' THEN clock_timestamp() END
-        FROM jsonb_to_recordset(%(rows)s)
-            AS d (id uuid, status text, last_error text, next_attempt_at timestamptz, policy_ids uuid[])
-        WHERE o.project_id = %(project)s AND o.id = d.id""",
-        project=scope.project_id,
-        by=scope.actor.username,
-        rows=Jsonb([_plain(row) for row in updates]),
-    )
 
 
 async def insert_attempts(
@@ -237,7 +124,7 @@ async def finish_attempts(conn: Conn, scope: Scope, outcomes: Sequence[AttemptOu
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
         RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.requeued""",
         project=scope.project_id,
-        rows=Jsonb([_plain(row) for row in outcomes]),
+        rows=Jsonb([to_plain(row) for row in outcomes]),
     )
 
 
@@ -259,19 +146,6 @@ async def claim_lost_attempts(conn: Conn, scope: Scope, lease: float, limit: int
     )
 
 
-async def resume_unconfigured(conn: Conn, scope: Scope, channels: Sequence[str]) -> None:
-    """Make messages due that waited for a channel which is configured now."""
-    await execute(
-        conn,
-        """
-        UPDATE outbound_messages SET next_attempt_at = clock_timestamp()
-        WHERE project_id = %(project)s AND next_attempt_at > clock_timestamp()
-          AND last_error = 'provider_not_configured' AND channel = ANY (%(channels)s)""",
-        project=scope.project_id,
-        channels=list(channels),
-    )
-
-
 async def fetch_attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[DeliveryAttempt]:
     """Return the attempts of a message, in order."""
     return await fetch_all(
@@ -283,15 +157,3 @@ async def fetch_attempts(conn: Conn, scope: Scope, outbound_id: UUID) -> list[De
         project=scope.project_id,
         id=outbound_id,
     )
-
-
-def _plain(row: MessageUpdate | AttemptOutcome) -> dict[str, Any]:
-    return {name: _json(value) for name, value in vars(row).items()}
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_json(v) for v in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value

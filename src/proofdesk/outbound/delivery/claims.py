@@ -6,7 +6,7 @@ of the recipient, therefore comes before the decision or waits for it.
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,17 +14,31 @@ from proofdesk.audit import events
 from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import gates, message_queries, messages, policies, recipient_queries
+from proofdesk.outbound import (
+    gates,
+    kill_switch,
+    kill_switch_queries,
+    message_queries,
+    messages,
+    policies,
+    recipient_queries,
+    rules_queries,
+)
 from proofdesk.outbound.channels.interface import Channel
-from proofdesk.outbound.delivery import attempt_queries, outcomes
-from proofdesk.outbound.delivery.attempt_queries import ChannelDelay, MessageUpdate, StartedAttempt
-from proofdesk.outbound.gates import GateDecision, Policy
+from proofdesk.outbound.delivery import attempt_queries, claim_queries, outcomes
+from proofdesk.outbound.delivery.attempt_queries import StartedAttempt
+from proofdesk.outbound.delivery.claim_queries import ChannelDelay, HeldMessage, MessageUpdate
+from proofdesk.outbound.delivery.last_look import Unconfirmed
+from proofdesk.outbound.gates import ContactState, GateDecision, Policy
+from proofdesk.outbound.kill_switch import KillSwitchOn
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
 from proofdesk.outbound.policy_queries import store_windows
 from proofdesk.projects.scope import Scope
 
 CHANNEL_NOT_CONFIGURED = "provider_not_configured"
+HOLD_SECONDS = 30.0
+"""How long a last look and the claim after it may take together."""
 _CONFIGURATION_CHECK_INTERVAL = timedelta(minutes=5)
 _ACTIONS = {"blocked_opt_out": "outbound.opt_out_block", "cancelled": "outbound.cancel", "deferred": "outbound.defer"}
 
@@ -54,14 +68,26 @@ class Claim:
         return len(self.claimed) + len(self.rejected)
 
 
-async def claim_due_messages(
-    db: Database, scope: Scope, channels: Mapping[str, Channel], lease: float, limit: int
-) -> Claim:
-    """Claim at most `limit` due messages of the channels that are not paused. `lease` is in seconds.
+@dataclass(frozen=True)
+class ClaimTerms:
+    """What a claim is evaluated with: the configured channels, and the recipients that could not be confirmed.
 
-    Due messages of a channel that asks every worker to wait get a later time and the reason.
+    `lease`: seconds after which an attempt counts as lost.
     """
-    started = time.monotonic()
+
+    channels: Mapping[str, Channel]
+    lease: float
+    unconfirmed: Unconfirmed
+
+
+async def hold_due_messages(
+    db: Database, scope: Scope, channels: Mapping[str, Channel], limit: int
+) -> list[HeldMessage]:
+    """Take at most `limit` due messages of the channels that are not paused, for the time of a last look.
+
+    If this worker is lost, they are due again after `HOLD_SECONDS`. Due messages of a channel that asks every worker to
+    wait get a later time and the reason. While the kill switch is on, nothing is due.
+    """
     pauses = {name: c.pause for name, c in channels.items() if c.pause is not None and c.pause.hold > 0}
     delays = [
         ChannelDelay(name, outcomes.format_reason(pause.reason), pause.wait)
@@ -69,19 +95,31 @@ async def claim_due_messages(
         if pause.all_workers
     ]
     async with db.scoped(scope) as conn:
+        if await kill_switch_queries.fetch_active(conn, scope) is not None:
+            return []
         if delays:
-            await attempt_queries.delay_channels(conn, scope, delays)
-        message_ids = await attempt_queries.lock_due_messages(conn, scope, limit, list(pauses))
-        if not message_ids:
+            await claim_queries.delay_channels(conn, scope, delays)
+        return await claim_queries.hold_due_messages(conn, scope, limit, list(pauses), HOLD_SECONDS)
+
+
+async def claim_messages(db: Database, scope: Scope, message_ids: Sequence[UUID], terms: ClaimTerms) -> Claim:
+    """Claim messages that this worker holds."""
+    started = time.monotonic()
+    async with db.scoped(scope) as conn:
+        if await kill_switch_queries.fetch_active(conn, scope) is not None:
             return Claim()
-        due_messages = await message_queries.fetch_messages(conn, scope, message_ids)
-        return await _claim_locked(conn, scope, due_messages, channels, lease, started)
+        locked_ids = await claim_queries.lock_held_messages(conn, scope, message_ids)
+        if not locked_ids:
+            return Claim()
+        held_messages = await message_queries.fetch_messages(conn, scope, locked_ids)
+        return await _claim_locked(conn, scope, held_messages, terms, started)
 
 
-async def claim_message(
-    db: Database, scope: Scope, channels: Collection[str], lease: float, outbound_id: UUID
-) -> Claim:
-    """Claim one message, even if its retry or its window is later. Raises `OutboundNotFound` or `InvalidState`."""
+async def claim_message(db: Database, scope: Scope, outbound_id: UUID, terms: ClaimTerms) -> Claim:
+    """Claim one message, even if its retry or its window is later.
+
+    Raises `OutboundNotFound`, `InvalidState` or `KillSwitchOn`.
+    """
     started = time.monotonic()
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
@@ -90,15 +128,16 @@ async def claim_message(
         now = await attempt_queries.fetch_current_time(conn)
         if message.scheduled_at is not None and message.scheduled_at > now:
             raise InvalidState(f"The message is scheduled for {message.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", message)
-        return await _claim_locked(conn, scope, [message], channels, lease, started)
+        if (stopped := await kill_switch_queries.fetch_active(conn, scope)) is not None:
+            raise KillSwitchOn(f"{kill_switch.describe(stopped)}.")
+        return await _claim_locked(conn, scope, [message], terms, started)
 
 
 async def _claim_locked(
     conn: Conn,
     scope: Scope,
     locked_messages: Sequence[OutboundMessage],
-    channels: Collection[str],
-    lease: float,
+    terms: ClaimTerms,
     started: float,
 ) -> Claim:
     """Evaluate the gates of messages that this transaction has locked, and store the attempts of those that pass."""
@@ -106,41 +145,43 @@ async def _claim_locked(
     policy_ids = {(r.channel, r.recipient): r.policy_ids for r in recipients}
     locked_policies = await policies.lock_policies(conn, scope, recipients)
     replies = await recipient_queries.fetch_latest_replies(conn, scope, [m.recipient_ref for m in locked_messages])
+    may_skip = (await rules_queries.fetch_rules(conn, scope)).send_unconfirmed
     now = await attempt_queries.fetch_current_time(conn)
     passed: dict[UUID, OutboundMessage] = {}
     rejected: list[tuple[OutboundMessage, GateDecision]] = []
     updates: list[MessageUpdate] = []
     for message in locked_messages:
         ids = policy_ids[message.channel, message.recipient_ref]
-        reply_at = replies.get(message.recipient_ref)
-        decision = _evaluate(message, [locked_policies[i] for i in ids], reply_at, channels, now)
+        recipient = message.recipient_ref
+        contact = ContactState(replies.get(recipient), None if may_skip else terms.unconfirmed.get(recipient))
+        decision = _evaluate(message, [locked_policies[i] for i in ids], contact, terms.channels, now)
         updates.append(_update(message, decision, ids))
         if decision == gates.PASS:
             passed[message.id] = message
             locked_policies |= {i: gates.reserve_slot(locked_policies[i], now) for i in ids}
         else:
             rejected.append((message, decision))
-    await attempt_queries.update_claimed_messages(conn, scope, updates)
-    attempts = await attempt_queries.insert_attempts(conn, scope, list(passed), now, lease) if passed else []
+    await claim_queries.update_claimed_messages(conn, scope, updates)
+    attempts = await attempt_queries.insert_attempts(conn, scope, list(passed), now, terms.lease) if passed else []
     if passed:
         await store_windows(conn, scope, list(locked_policies.values()))
     new_reasons = [_event(message, decision) for message, decision in rejected if message.last_error != decision.reason]
     await events.record_many(conn, scope, scope.actor, new_reasons)
-    deadline = started + lease / 2
+    deadline = started + terms.lease / 2
     return Claim([ClaimedMessage(passed[a.outbound_id], a, started, deadline) for a in attempts], rejected)
 
 
 def _evaluate(
     message: OutboundMessage,
     recipient_policies: list[Policy],
-    reply_at: datetime | None,
+    contact: ContactState,
     channels: Collection[str],
     now: datetime,
 ) -> GateDecision:
     assert message.approved_at is not None, "only approved messages are due"
     policy = gates.combine_policies(recipient_policies, now)
-    latest_reply = gates.latest([policy.last_inbound_at, reply_at])
-    decision = gates.evaluate(message.approved_at, policy, latest_reply, now)
+    contact = replace(contact, latest_reply=gates.latest([policy.last_inbound_at, contact.latest_reply]))
+    decision = gates.evaluate(message.approved_at, policy, contact, now)
     if decision == gates.PASS and message.channel not in channels:
         return GateDecision("deferred", CHANNEL_NOT_CONFIGURED, now + _CONFIGURATION_CHECK_INTERVAL)
     return decision

@@ -1,6 +1,7 @@
-"""Delivery: claim messages (gates, attempt) → send them, holding no connection → settle their outcomes.
+"""Delivery: hold due messages → last look → claim (gates, attempt) → send, holding no connection → settle outcomes.
 
-`claims.claim_due_messages` ──▶ `MessageSender.send` ──▶ `outcomes.settle_attempts`. Each database step is one
+`claims.hold_due_messages` ──▶ `LastLook.read` ──▶ `claims.claim_messages` ──▶ `MessageSender.send` ──▶
+`outcomes.settle_attempts`. Each database step is one
 transaction. Before them, `sweep` settles the attempts that earlier workers left behind.
 """
 
@@ -9,20 +10,22 @@ import math
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.core.concurrency import run_to_completion
 from proofdesk.core.progress import ReportProgress, ShouldStop, ignore_progress, never_stop
 from proofdesk.database.pool import Database
-from proofdesk.errors import Conflict, Denied
+from proofdesk.errors import Conflict, Denied, Unavailable
 from proofdesk.outbound import messages
 from proofdesk.outbound.channels.backoff import MAX_HOLD
 from proofdesk.outbound.channels.interface import SendFailed
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
-from proofdesk.outbound.delivery import attempt_queries, claims, outcomes, sending, sweep
+from proofdesk.outbound.delivery import claim_queries, claims, outcomes, sending, sweep
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome
-from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED, Claim
+from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED, Claim, ClaimTerms
+from proofdesk.outbound.delivery.last_look import LastLook
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN, RetryBackoff
 from proofdesk.outbound.delivery.sending import Channels, MessageSender
-from proofdesk.outbound.gates import CAP_REACHED
+from proofdesk.outbound.gates import CAP_REACHED, UNCONFIRMED
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -37,18 +40,20 @@ class DeliveryOptions:
     """How many messages are sent at once, seconds after which an attempt counts as lost, and how retries wait.
 
     `shutdown_grace`: seconds that running calls may still take when delivery is cancelled. The sweep settles the
-    attempts that were cut off.
+    attempts that were cut off. `last_look`: None relies on what was synced.
     """
 
     concurrency: int = 16
     lease: float = 300.0
     retry_backoff: RetryBackoff = field(default_factory=RetryBackoff)
     shutdown_grace: float = 4.0
+    last_look: LastLook | None = None
 
     @staticmethod
-    def from_settings(settings: Settings) -> "DeliveryOptions":
-        """Return the options of the settings."""
-        return DeliveryOptions(settings.outbound_concurrency, settings.outbound_lease_seconds)
+    def from_settings(settings: Settings, chatwoot: ChatwootClient | None) -> "DeliveryOptions":
+        """Return the options of the settings, with a last look through the client of Chatwoot, if it is configured."""
+        look = LastLook(chatwoot, settings.opt_out_words)
+        return DeliveryOptions(settings.outbound_concurrency, settings.outbound_lease_seconds, last_look=look)
 
 
 @dataclass
@@ -92,6 +97,12 @@ class BlockedStopOnReply(Conflict):
     code = "outbound_blocked_stop_on_reply"
 
 
+class ReplyUnconfirmed(Unavailable):
+    """Chatwoot could not be asked whether the recipient has written since."""
+
+    code = "outbound_reply_unconfirmed"
+
+
 class FrequencyCapReached(Denied):
     """The recipient has received as many messages as their policy allows."""
 
@@ -115,7 +126,7 @@ async def process_due(
     sender = await sending.load_sender(db, scope, channels, options.retry_backoff)
     totals = DeliveryTotals(swept=await sweep.settle_lost_attempts(db, scope, sender, options.lease))
     async with db.scoped(scope) as conn:
-        await attempt_queries.resume_unconfigured(conn, scope, list(channels))
+        await claim_queries.resume_unconfigured(conn, scope, list(channels))
     tasks: SendTasks = set()
     run = _DeliveryRun(db, scope, sender, options, limit, should_stop, report, totals, tasks)
     try:
@@ -134,12 +145,22 @@ async def send_now(
     `SendFailed` when the channel did not accept it.
     """
     sender = await sending.load_sender(db, scope, channels, options.retry_backoff)
-    claim = await claims.claim_message(db, scope, channels, options.lease, outbound_id)
+    recipient = (await messages.get_message(db, scope, outbound_id)).recipient_ref
+    terms = await _look(db, scope, sender, options, {recipient})
+    claim = await claims.claim_message(db, scope, outbound_id, terms)
     tasks: SendTasks = {asyncio.create_task(sender.send(claimed)) for claimed in claim.claimed}
     await run_to_completion(_finish_tasks(db, scope, tasks, DeliveryTotals()))
     message = await messages.get_message(db, scope, outbound_id)
     _raise_unless_sent(message, claim)
     return message
+
+
+async def _look(
+    db: Database, scope: Scope, sender: MessageSender, options: DeliveryOptions, recipients: set[str]
+) -> ClaimTerms:
+    """Read what the recipients wrote until now, and return what a claim of their messages is evaluated with."""
+    unconfirmed = {} if options.last_look is None else await options.last_look.read(db, scope, recipients)
+    return ClaimTerms(sender.channels, options.lease, unconfirmed)
 
 
 @dataclass(frozen=True)
@@ -175,18 +196,21 @@ class _DeliveryRun:
         """Claim as many messages as there is room for and start to send them; return whether more may be due."""
         room = self.options.concurrency - len(self.tasks)
         limit = room if self.limit is None else min(room, self.limit - self.totals.processed)
-        channels, lease = self.sender.channels, self.options.lease
-        claim = await claims.claim_due_messages(self.db, self.scope, channels, lease, limit)
+        held = await claims.hold_due_messages(self.db, self.scope, self.sender.channels, limit)
+        if not held:
+            return False
+        terms = await _look(self.db, self.scope, self.sender, self.options, {m.recipient_ref for m in held})
+        claim = await claims.claim_messages(self.db, self.scope, [m.id for m in held], terms)
         self.totals.count_claim(claim)
         self.tasks.update(asyncio.create_task(self.sender.send(claimed)) for claimed in claim.claimed)
-        return len(claim) == limit and self.totals.processed != self.limit
+        return len(held) == limit and self.totals.processed != self.limit
 
     async def _wait_for_requeued(self) -> bool:
         """Wait for messages that a channel delayed briefly, on any worker; return False when there is none."""
         if self.totals.processed == self.limit:
             return False
         async with self.db.scoped(self.scope) as conn:
-            seconds = await attempt_queries.fetch_seconds_until_retry(conn, self.scope, MAX_HOLD * 1.25)
+            seconds = await claim_queries.fetch_seconds_until_retry(conn, self.scope, MAX_HOLD * 1.25)
         if seconds is None:
             return False
         await asyncio.sleep(max(0.0, seconds) + _CLOCK_MARGIN)
@@ -231,6 +255,11 @@ def _raise_unless_sent(message: OutboundMessage, claim: Claim) -> None:
             f" The next window opens at {decision.until:%Y-%m-%dT%H:%M:%SZ}.",
             status=429,
             retry_after=max(1, math.ceil((decision.until - message.updated_at).total_seconds())),
+        )
+    if decision is not None and decision.reason is not None and decision.reason.startswith(UNCONFIRMED):
+        cause = decision.reason.removeprefix(f"{UNCONFIRMED}: ").rstrip(".")
+        raise ReplyUnconfirmed(
+            f"Cannot confirm that the recipient has not replied: {cause}. The message stays approved and is retried."
         )
     if decision is not None and decision.reason == CHANNEL_NOT_CONFIGURED:
         raise SendFailed(

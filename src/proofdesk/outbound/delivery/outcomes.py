@@ -9,11 +9,12 @@ from proofdesk.audit import events
 from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import gates, messages, policy_queries
+from proofdesk.outbound import gates, kill_switch, messages, policy_queries
 from proofdesk.outbound.channels.backoff import limit_wait
 from proofdesk.outbound.channels.interface import Receipt, SendFailed
 from proofdesk.outbound.delivery import attempt_queries, report_queries
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, SettledAttempt, StartedAttempt
+from proofdesk.outbound.kill_switch_queries import ActiveKillSwitch
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 
@@ -68,6 +69,13 @@ def failed_outcome(
         return failure
     wait = retry_backoff.wait_after(message.retry_count) * random.uniform(0.5, 1)  # noqa: S311  spreads retries
     return replace(failure, retry_wait=max(wait, limit_wait(error.retry_after or 0)))
+
+
+def stopped_outcome(attempt: StartedAttempt, stopped: ActiveKillSwitch, started: float) -> AttemptOutcome:
+    """Return the outcome of an attempt that the kill switch stopped before the call: the message is approved again."""
+    reason = f"{kill_switch.STOPPED}: {kill_switch.describe(stopped)}"[:_MAX_ERROR_LENGTH]
+    failure = _outcome(attempt, "failed", started, error=reason)
+    return replace(failure, retry_wait=kill_switch.RETRY_SECONDS, uses_retry=False, requeued=True)
 
 
 def format_reason(error_message: str) -> str:

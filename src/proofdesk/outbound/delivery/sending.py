@@ -14,9 +14,11 @@ from proofdesk.outbound.delivery import outcomes
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, StartedAttempt
 from proofdesk.outbound.delivery.claims import ClaimedMessage
 from proofdesk.outbound.delivery.outcomes import RetryBackoff
+from proofdesk.outbound.kill_switch import KillSwitchReader
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
+from proofdesk.projects.sources import ReadableInboxes
 
 log = logging.get_logger(__name__)
 
@@ -28,18 +30,20 @@ Channels = Mapping[str, Channel]
 class MessageSender:
     """Sends the messages of one project.
 
-    `inbox_ids`: the inboxes that the project reads, for each Chatwoot account; None: all inboxes of the account.
     `merged_contacts`: the contact that remains for each contact that was merged, by global id.
     """
 
     channels: Channels
-    inbox_ids: dict[int, frozenset[int] | None]
+    inbox_ids: ReadableInboxes
     retry_backoff: RetryBackoff
+    kill_switch: KillSwitchReader
     merged_contacts: dict[str, str] = field(default_factory=dict)
 
     async def send(self, claimed: ClaimedMessage) -> AttemptOutcome | None:
         """Send a message once. Return None when it is not known yet whether it arrived; the sweep looks it up later."""
         message, attempt = claimed.message, claimed.attempt
+        if (stopped := await self.kill_switch.read()) is not None:
+            return outcomes.stopped_outcome(attempt, stopped, claimed.started)
         seconds_left = claimed.deadline - time.monotonic()
         if seconds_left <= 0:
             error = SendFailed(
@@ -106,11 +110,6 @@ class MessageSender:
 
 async def load_sender(db: Database, scope: Scope, channels: Channels, retry_backoff: RetryBackoff) -> MessageSender:
     """Return the sender of a project, with the inboxes that it reads and the contacts that were merged by now."""
-    inbox_ids: dict[int, frozenset[int] | None] = {}
-    for source in await sources.list_sources(db, scope):
-        account_inboxes = inbox_ids.get(source.account_id, frozenset())
-        if source.inbox_id is None or account_inboxes is None:
-            inbox_ids[source.account_id] = None
-        else:
-            inbox_ids[source.account_id] = account_inboxes | {source.inbox_id}
-    return MessageSender(channels, inbox_ids, retry_backoff, await merges.load_remaining_contacts(db, scope))
+    inboxes = await sources.load_readable_inboxes(db, scope)
+    merged_contacts = await merges.load_remaining_contacts(db, scope)
+    return MessageSender(channels, inboxes, retry_backoff, KillSwitchReader(db, scope), merged_contacts)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from proofdesk.jobs import catalog
+from proofdesk.outbound import kill_switch
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
-from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED
+from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, UNCONFIRMED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
 from proofdesk.runbooks.checks import database, scheduler
 from proofdesk.runbooks.context import RunbookContext
@@ -29,6 +30,22 @@ async def check_message(context: RunbookContext) -> Observation:
     retries = f"{message.retry_count} of {message.max_retries} retries used"
     next_attempt = unsent_messages.describe_next_attempt(messages[0])
     return ok(f"{message.status}; last_error {message.last_error or 'none'}; {retries}; {next_attempt}.")
+
+
+async def check_kill_switch(context: RunbookContext) -> Observation:
+    """Check that nobody stopped all sending."""
+    active = await kill_switch.load_active(context.resources.db, context.required_scope)
+    return ok("Sending is on.") if active is None else fail(f"{kill_switch.describe(active)}.")
+
+
+async def check_last_look(context: RunbookContext) -> Observation:
+    """Check that Chatwoot answers before a message to a contact is sent."""
+    return await _check_none(
+        context,
+        lambda h: unsent_messages.is_pending(h) and (h.message.last_error or "").startswith(UNCONFIRMED),
+        "Chatwoot could not be asked whether the contact has replied",
+        "No message waits for an answer of Chatwoot.",
+    )
 
 
 async def check_worker(context: RunbookContext) -> Observation:
@@ -223,6 +240,8 @@ _OPT_IN = Fix(
     "/outbound/opt-out",
     {"contact_global_id": "…", "channel": "…", "opted_out": False, "reason": "…"},
 )
+_ALLOW = Fix("Read the reason. Then allow sending again.", "POST", "/outbound/kill-switch", {"on": False})
+_CHATWOOT = Fix("Run the runbook of Sync: it says why Chatwoot does not answer.", "POST", "/runbooks/chatwoot-sync-fails/run")
 _CAP = Fix(
     "Wait until the window ends, or change the cap.",
     "POST",
@@ -240,11 +259,16 @@ RUNBOOK = Runbook(
         Check("message", "Message", "The message exists.", "The project has no message with this id.",
               check_message,
               Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound")),
+        Check("kill-switch", "Kill switch", "Nobody stopped all sending.", "A person stopped all sending.",
+              check_kill_switch, _ALLOW),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
               "The recipient opted out, so no message is sent to them.", check_opt_out, _OPT_IN),
         Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",
               "The recipient replied after the approval, so the message was stopped: it may no longer fit.",
               check_reply, Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {})),
+        Check("last-look", "Last look", "Chatwoot answers what contacts wrote until now (`reply_unconfirmed`).",
+              "Chatwoot could not be asked whether the contact has replied, so the message waits and is retried.",
+              check_last_look, _CHATWOOT),
         Check("approval", "Approval", "The message is approved in its current form.",
               "The message is not approved, or it was changed after the approval.", check_approval,
               Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {})),
