@@ -1,6 +1,6 @@
 """Messages that are not sent, with their attempts, their policy, and when they can be sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,10 @@ from proofdesk.outbound.gates import (
 from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
 from proofdesk.runbooks import outbound_queries
 from proofdesk.runbooks.context import RunbookContext
+from proofdesk.runbooks.findings import Observation, fail, ok, warn
 from proofdesk.runbooks.outbound_queries import OutboundAttempt
 
+MAX_NAMED = 3
 _LATEST = 200
 
 
@@ -71,6 +73,22 @@ def _unsent_message(
     policy = combine_policies(policies, context.now())
     decision = evaluate(message.approved_at or context.now(), policy, ContactState(last_inbound), context.now())
     return UnsentMessage(message, attempts, policy, decision.reason, decision.until)
+
+
+async def check_none(
+    context: RunbookContext,
+    condition: Callable[[UnsentMessage], bool],
+    what: str,
+    observed_if_none: str,
+    *,
+    expected_in_general: bool = False,
+) -> Observation:
+    """Fail if a message meets the condition. With `expected_in_general`, only warn when all messages are checked."""
+    matches = [h for h in await context.load_once(load_unsent_messages) if condition(h)]
+    if not matches:
+        return ok(observed_if_none)
+    observed = f"{len(matches)} × {what}: {'; '.join(map(describe, matches[:MAX_NAMED]))}."
+    return warn(observed) if expected_in_general and context.outbound_id is None else fail(observed)
 
 
 def is_pending(unsent: UnsentMessage) -> bool:

@@ -74,7 +74,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await expect(tab.locator(".light.warn")).to_contain_text("Only an approved message can be sent")
     await tab.get_by_role("button", name="Approve message").click()
     await expect(tab.get_by_text("All checks pass.")).to_be_visible()
-    await expect(tab.locator(".light.good")).to_have_count(5)
+    await expect(tab.locator(".light.good")).to_have_count(7)
 
     await tab.get_by_role("button", name="Send message…").click()
     assert not telegram_server[0].sent or telegram_server[0].sent[-1].chat_id != CHAT
@@ -204,3 +204,25 @@ async def test_policies_are_listed_and_changed_and_shown_with_the_contact(told: 
     assert "Amina Okafor" in page and ">opted out<" in page and "0 of 7 in 48 h" in page
     page = await get_page(member, f"/contacts/{contact}")
     assert ">opted out<" in page and at in page and "0 of 7 in 48 h" in page
+
+
+async def test_all_sending_is_stopped_with_a_reason_and_allowed_again(tab: Page):
+    await tab.goto("/outbound")
+    await tab.get_by_role("button", name="Stop all sending…").click()
+    await tab.get_by_label("Reason").fill("Wrong price list")
+    await tab.get_by_role("button", name="Stop sending", exact=True).click()
+    notice = tab.locator(".notice.bad")
+    await expect(notice).to_contain_text("All sending is stopped.")
+    await expect(notice).to_contain_text("member stopped it")
+    await expect(notice).to_contain_text("Wrong price list")
+    await tab.get_by_role("button", name="Allow sending again").click()
+    await expect(tab.locator(".notice.bad")).to_have_count(0)
+
+
+async def test_rules_of_the_project_are_changed_on_the_policies_page(tab: Page):
+    await tab.goto("/outbound/policies")
+    choice = tab.get_by_label("Send messages although Chatwoot cannot be asked")
+    await choice.check()
+    await tab.get_by_role("button", name="Save rules").click()
+    await expect(tab.get_by_text("Rules changed.")).to_be_visible()
+    await expect(choice).to_be_checked()

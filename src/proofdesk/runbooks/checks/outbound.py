@@ -14,7 +14,6 @@ from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation
 from proofdesk.runbooks.unsent_messages import UnsentMessage
 
 _JOB = catalog.OUTBOUND.name
-_NAMED = 3
 _LATE_AFTER = timedelta(minutes=10)
 _UNCONFIGURED, _UNKNOWN, _REFUSED = "provider_not_configured", "delivery_unknown", "provider_error"
 
@@ -40,7 +39,7 @@ async def check_kill_switch(context: RunbookContext) -> Observation:
 
 async def check_last_look(context: RunbookContext) -> Observation:
     """Check that Chatwoot answers before a message to a contact is sent."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: unsent_messages.is_pending(h) and (h.message.last_error or "").startswith(UNCONFIRMED),
         "Chatwoot could not be asked whether the contact has replied",
@@ -70,7 +69,7 @@ async def check_schedule(context: RunbookContext) -> Observation:
 
 async def check_opt_out(context: RunbookContext) -> Observation:
     """Check that no recipient opted out."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: h.message.status == "blocked_opt_out" or (unsent_messages.is_pending(h) and h.gate == OPTED_OUT),
         "opted_out is true",
@@ -81,7 +80,7 @@ async def check_opt_out(context: RunbookContext) -> Observation:
 
 async def check_reply(context: RunbookContext) -> Observation:
     """Check that no recipient wrote after the approval."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: h.message.last_error == REPLIED or (unsent_messages.is_pending(h) and h.gate == REPLIED),
         "the recipient replied after the approval and stop_on_reply is true",
@@ -92,7 +91,7 @@ async def check_reply(context: RunbookContext) -> Observation:
 
 async def check_approval(context: RunbookContext) -> Observation:
     """Check that no message waits for approval."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: h.message.status == "draft",
         "draft without approval",
@@ -140,7 +139,7 @@ async def check_unknown_outcomes(context: RunbookContext) -> Observation:
         lost = last is not None and last.outcome is None and context.now() - last.started_at > _LATE_AFTER
         return h.message.last_error == _UNKNOWN or lost
 
-    return await _check_none(
+    return await unsent_messages.check_none(
         context, unknown, "the outcome of the last attempt is unknown", "The outcome of every attempt is known."
     )
 
@@ -151,12 +150,12 @@ async def check_retries(context: RunbookContext) -> Observation:
     def is_over(h: UnsentMessage) -> bool:
         return h.message.status == "failed" and h.message.next_attempt_at is None and h.message.last_error != _UNKNOWN
 
-    return await _check_none(context, is_over, "failed permanently", "No message failed permanently.")
+    return await unsent_messages.check_none(context, is_over, "failed permanently", "No message failed permanently.")
 
 
 async def check_provider(context: RunbookContext) -> Observation:
     """Check that no message waits for a retry."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: h.message.status == "failed" and (h.message.last_error or "").startswith(_REFUSED),
         "the provider rejected it",
@@ -166,7 +165,7 @@ async def check_provider(context: RunbookContext) -> Observation:
 
 async def check_frequency_cap(context: RunbookContext) -> Observation:
     """Check that no recipient's frequency cap is reached."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: unsent_messages.is_pending(h) and CAP_REACHED in (h.gate, h.message.last_error),
         "frequency_cap is reached",
@@ -177,7 +176,7 @@ async def check_frequency_cap(context: RunbookContext) -> Observation:
 
 async def check_scheduled_time(context: RunbookContext) -> Observation:
     """Check whether messages are scheduled for later."""
-    return await _check_none(
+    return await unsent_messages.check_none(
         context,
         lambda h: (
             unsent_messages.is_pending(h)
@@ -199,23 +198,7 @@ async def check_due_messages(context: RunbookContext) -> Observation:
             unsent_messages.is_pending(h) and h.gate is None and due is not None and context.now() - due > _LATE_AFTER
         )
 
-    return await _check_none(context, late, "due but not sent", "No due message is late.")
-
-
-async def _check_none(
-    context: RunbookContext,
-    condition: Callable[[UnsentMessage], bool],
-    what: str,
-    observed_if_none: str,
-    *,
-    expected_in_general: bool = False,
-) -> Observation:
-    """Fail if a message meets the condition. With `expected_in_general`, only warn when all messages are checked."""
-    matches = [h for h in await context.load_once(unsent_messages.load_unsent_messages) if condition(h)]
-    if not matches:
-        return ok(observed_if_none)
-    observed = f"{len(matches)} × {what}: {'; '.join(map(unsent_messages.describe, matches[:_NAMED]))}."
-    return warn(observed) if expected_in_general and context.outbound_id is None else fail(observed)
+    return await unsent_messages.check_none(context, late, "due but not sent", "No due message is late.")
 
 
 async def _any(context: RunbookContext, condition: Callable[[UnsentMessage], bool]) -> bool:
@@ -230,7 +213,7 @@ async def _named(context: RunbookContext, condition: Callable[[UnsentMessage], b
 
 
 def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
-    return list(messages)[:_NAMED]
+    return list(messages)[: unsent_messages.MAX_NAMED]
 
 
 _RETRY = Fix("Fix the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
