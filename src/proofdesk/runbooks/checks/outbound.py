@@ -224,7 +224,9 @@ _OPT_IN = Fix(
     {"contact_global_id": "…", "channel": "…", "opted_out": False, "reason": "…"},
 )
 _ALLOW = Fix("Read the reason. Then allow sending again.", "POST", "/outbound/kill-switch", {"on": False})
-_CHATWOOT = Fix("Run the runbook of Sync: it says why Chatwoot does not answer.", "POST", "/runbooks/chatwoot-sync-fails/run")
+_CHATWOOT = Fix(
+    "Run the runbook of Sync: it says why Chatwoot does not answer.", "POST", "/runbooks/chatwoot-sync-fails/run"
+)
 _CAP = Fix(
     "Wait until the window ends, or change the cap.",
     "POST",
