@@ -27,6 +27,7 @@ from proofdesk.outbound.opt_outs import unsubscribe_queries
 from proofdesk.projects import queries as project_queries
 from proofdesk.projects import source_queries
 from proofdesk.projects.scope import Scope
+from proofdesk.runbooks import database_queries
 from proofdesk.runbooks import queries as runbook_queries
 from proofdesk.search import queries as search_queries
 from tests.support import query_arguments
@@ -89,6 +90,10 @@ NO_SCOPE: dict[Query, str] = {
     queue_queries.get_running_job_id: "a job of the queue by its lock",
     queue_queries.move_waiting_job: "a job of the queue by its lock",
     runbook_queries.fetch_database_time: "the time",
+    database_queries.fetch_facts: "the server",
+    database_queries.list_blockers: "sessions of the server",
+    database_queries.try_to_write: "a temporary table",
+    database_queries.fetch_transaction_id: "a transaction id",
     runbook_queries.list_rate_limits: "counters of the installation",
     run_queries.listen: "ids of runs that change, of all projects",
     totals_queries.gather_counts: "of the project of the transaction, by a function of the database",
