@@ -15,6 +15,7 @@ test: $(VENV)/dev assets
 
 eval: $(VENV)/dev
 	@$(BIN)/python scripts/eval.py $(ARGS)
+	@$(BIN)/python scripts/eval_answers.py
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench.run $(ARGS)

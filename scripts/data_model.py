@@ -22,6 +22,7 @@ AREAS = {
     " telegram_updates",
     "Chatwoot data": "cw_inboxes cw_contacts cw_conversations cw_messages sync_watermarks sync_quarantine",
     "Index": "rag_chunks rag_vectors rag_models search_postings search_terms",
+    "Answers": "answers",
     "Outbound": "outbound_messages outbound_attempts contact_channel_policies contact_channel_names"
     " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules",
     "Jobs": "scheduled_jobs worker_runs run_totals schema_migrations",

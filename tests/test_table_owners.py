@@ -11,6 +11,7 @@ import psycopg
 SOURCE = Path(__file__).parent.parent / "src/proofdesk"
 OWNERS = {
     "accounts": "app_users rate_limits sessions signup_requests telegram_bind_codes telegram_owner telegram_updates",
+    "answers": "answers",
     "audit": "audit_events",
     "chatwoot": "cw_contacts cw_conversations cw_inboxes cw_messages sync_quarantine sync_watermarks",
     "database": "schema_migrations",

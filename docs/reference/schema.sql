@@ -1232,6 +1232,58 @@ COMMENT ON TABLE search_terms IS 'The document frequency of each term in the pro
 COMMENT ON COLUMN search_terms.df IS 'The number of conversations with the term.';
 COMMENT ON COLUMN search_terms.total IS 'The sum of tf.';
 
+-- Answers -------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE answers (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    asked_by text NOT NULL,
+    question text NOT NULL,
+    status text NOT NULL,
+    mode text NOT NULL,
+    model text,
+    sentences jsonb DEFAULT '[]'::jsonb NOT NULL,
+    superseded jsonb DEFAULT '[]'::jsonb NOT NULL,
+    nearest jsonb DEFAULT '[]'::jsonb NOT NULL,
+    diagnosis jsonb,
+    dropped integer DEFAULT 0 NOT NULL,
+    tokens integer DEFAULT 0 NOT NULL,
+    cost double precision,
+    error text,
+    took_ms double precision DEFAULT 0 NOT NULL,
+    useful boolean,
+    comment text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT answers_check CHECK (((status = 'answered'::text) = (jsonb_array_length(sentences) > 0))),
+    CONSTRAINT answers_check1 CHECK (((status = 'failed'::text) = (error IS NOT NULL))),
+    CONSTRAINT answers_check2 CHECK (((mode = 'model'::text) = (model IS NOT NULL))),
+    CONSTRAINT answers_comment_check CHECK ((char_length(comment) <= 2000)),
+    CONSTRAINT answers_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT answers_mode_check CHECK ((mode = ANY (ARRAY['extractive'::text, 'model'::text]))),
+    CONSTRAINT answers_question_check CHECK (((char_length(question) >= 1) AND (char_length(question) <= 2000))),
+    CONSTRAINT answers_status_check CHECK ((status = ANY (ARRAY['running'::text, 'answered'::text, 'abstained'::text, 'failed'::text]))),
+    CONSTRAINT answers_tokens_check CHECK ((tokens >= 0))
+);
+ALTER TABLE ONLY answers
+    ADD CONSTRAINT answers_pkey PRIMARY KEY (project_id, id);
+ALTER TABLE ONLY answers
+    ADD CONSTRAINT answers_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+CREATE INDEX answers_latest ON answers USING btree (project_id, created_at DESC, id);
+ALTER TABLE answers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON answers USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE answers TO proofdesk_app;
+COMMENT ON TABLE answers IS 'Questions that were asked, with their answers. They are kept for RETENTION_DAYS_ANSWERS.';
+COMMENT ON COLUMN answers.asked_by IS 'The username.';
+COMMENT ON COLUMN answers.status IS '`running`: the model is being called. `abstained`: the conversations do not say. `failed`: the model failed.';
+COMMENT ON COLUMN answers.sentences IS 'The sentences of the answer, each with its citations.';
+COMMENT ON COLUMN answers.superseded IS 'Earlier statements that a later message changed.';
+COMMENT ON COLUMN answers.nearest IS 'The nearest sentences, for an answer that abstains.';
+COMMENT ON COLUMN answers.dropped IS 'The number of sentences of the model that failed verification.';
+COMMENT ON COLUMN answers.tokens IS 'Tokens that count against ANSWER_DAILY_TOKENS: an upper bound while the model is being called.';
+COMMENT ON COLUMN answers.cost IS 'What the model server says that the answer cost, in its currency.';
+COMMENT ON COLUMN answers.useful IS 'The feedback of a user.';
+
 -- Outbound ------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE outbound_messages (

@@ -26,6 +26,7 @@ from proofdesk.core.setting_types import (
     Relay,
     Sender,
     Service,
+    Text,
     default_home,
     networks,
 )
@@ -160,6 +161,21 @@ class Settings(BaseSettings):
 
     # Search
     search_hnsw_ef_search: int = Field(default=100, ge=1, le=1000, description="Breadth of the vector index search.")
+
+    # Answers
+    answer_model: Text = Field(
+        default=None, description="Chat model that writes answers; unset: answers quote messages, without a model."
+    )
+    answer_base_url: Endpoint = Field(
+        default=None, description="Address of its server, before `/chat/completions`; unset: `OPENAI_BASE_URL`."
+    )
+    answer_api_key: Key = Field(default=None, description="Key of its server; unset: `OPENAI_API_KEY`.")
+    answer_daily_tokens: int = Field(
+        default=500_000, ge=1, le=10**12, description="Tokens that the answers of one project may use in a day (UTC)."
+    )
+    retention_days_answers: int = Field(
+        default=365, ge=1, le=3650, description="Days for which asked questions and their answers are kept."
+    )
 
     # Outbound
     outbound_four_eyes: bool = Field(default=False, description="The author of a draft may not approve it.")

@@ -77,6 +77,7 @@ def _tries(
     inside = ["--project", project]
     return {
         "search": (["delivery", *inside, "--mode", "text", "--json"], ""),
+        "ask": (["When is the delivery?", *inside, "--json"], ""),
         "source list": ([*inside, "--json"], ""),
         "source bind": ([source, *inside], NOT_THERE),
         "source unbind": ([source, *inside], NOT_THERE),

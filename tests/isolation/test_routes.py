@@ -50,6 +50,10 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "to": lambda w: w.conversation(),
     **dict.fromkeys(["/outbound.channel", "/outbound/draft.channel"], lambda _: "chatwoot"),
     "/outbound/opt-out.channel": lambda _: "email",
+    "answer_id": lambda w: str(w.project_id),  # of the answer in `worlds`
+    "question": lambda _: "When is the delivery?",
+    "useful": lambda _: True,
+    **dict.fromkeys(["comment", "include_private"], lambda _: None),
     "find": lambda _: "Amina",
     **dict.fromkeys(["subject", "text"], lambda _: "Hello"),
     "evidence_refs": lambda w: [{"source": "cw_messages", "ref": w.message()}],

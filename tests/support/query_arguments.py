@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
+from uuid import uuid4
 
 from pgvector import HalfVector
 
 import proofdesk
+from proofdesk.answers import answer_queries
+from proofdesk.answers.answer_queries import AnswerFilter, AnswerOutcome
 from proofdesk.audit.events import EvidenceRef
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot import cursor_queries, quarantine_queries
@@ -234,6 +237,18 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "reference": lambda w: EvidenceRef("cw_messages", w.message()),
     "cited": lambda w: CitedRow(ACCOUNT, 101, 10100, 11, w.word, False),
     "snippet": lambda w: w.word,
+    # Answers
+    "answer_id": lambda w: w.project_id,  # the id of the answer in `worlds`
+    "answer_filter": _always(AnswerFilter()),
+    "answer_outcome": _always(AnswerOutcome("abstained", [], [], [], None, 0, 0, None, None, 1.0)),
+    "question": _always("When?"),
+    "reserved_tokens": _always(0),
+    "useful": _always(True),
+    "comment": _always(None),
+    "conversation_keys": _always([(ACCOUNT, 101), (ACCOUNT, 999)]),
+    "name_patterns": lambda w: ["%a%", f"%{w.word}%"],
+    "include_private": _always(True),
+    "accounts": _always([ACCOUNT, ACCOUNT]),
     # Outbound
     "draft": _draft,
     "channel": _always("email"),
@@ -275,6 +290,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "most": _always(100),
 }
 OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
+    (answer_queries.insert_running, "answer_id"): _always(uuid4()),
     (conversation_queries.get_contact, "key"): lambda w: GlobalId("contact", w.project_id, ACCOUNT, 11),
     (conversation_queries.get_message, "key"): lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),
     (chatwoot_queries.store_inboxes, "rows"): lambda w: [{"inbox_id": 1, "name": w.word, "channel_type": "x"}],

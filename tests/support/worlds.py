@@ -79,7 +79,7 @@ async def create_world(db: Database, conn: psycopg.Connection, name: str, word: 
     member = f"member.of.{name.lower()}"
     row = conn.execute("INSERT INTO app_users (username, password_hash) VALUES (%s, '') RETURNING id", [member])
     member_id = _only(row)[0]
-    _fill(conn, owner, member_id)
+    _fill(conn, owner, member_id, word)
     source = await sources.bind(db, owner, "chatwoot_inbox", f"{len(word)}{ord(word[0])}:5")
     ref = {"source": "cw_messages", "ref": f"cwmsg:{made.id}:{stories.ACCOUNT}:10100"}
     async with db.scoped(owner) as app:
@@ -104,9 +104,9 @@ def _mark(conn: psycopg.Connection, project_id: UUID, word: str) -> None:
     conn.execute("UPDATE cw_messages SET sender_name = sender_name || %s WHERE project_id = %s", [word, project_id])
 
 
-def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID) -> None:
+def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID, word: str) -> None:
     both: dict[str, Any] = {"project": owner.project_id, "account_scope": owner.account_scope_id}
-    values = both | {"member": member_id, "dimension": DIMENSION, "account": stories.ACCOUNT}
+    values = both | {"word": word, "member": member_id, "dimension": DIMENSION, "account": stories.ACCOUNT}
     for statement in (
         "INSERT INTO project_members (project_id, account_scope_id, user_id)"
         " VALUES (%(project)s, %(account_scope)s, %(member)s)",
@@ -132,6 +132,9 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID) -> Non
         "INSERT INTO kill_switches (project_id, account_scope_id, switched_by, reason)"
         " VALUES (%(project)s, %(account_scope)s, 'ada', 'A test')",
         "INSERT INTO outbound_rules (project_id, account_scope_id) VALUES (%(project)s, %(account_scope)s)",
+        "INSERT INTO answers (project_id, account_scope_id, id, asked_by, question, status, mode, sentences)"
+        " VALUES (%(project)s, %(account_scope)s, %(project)s, 'somebody', %(word)s, 'answered', 'extractive',"
+        " jsonb_build_array(jsonb_build_object('text', %(word)s::text, 'citations', '[]'::jsonb)))",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):

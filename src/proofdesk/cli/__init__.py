@@ -31,6 +31,7 @@ _MODULES = {
     "tick": "jobs",
     "worker": "jobs",
     "search": "search",
+    "ask": "answers",
     "project": "projects",
     "source": "projects",
     "user": "users",

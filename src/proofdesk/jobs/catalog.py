@@ -83,11 +83,11 @@ RECONCILE = JobType(
 MAINTENANCE = JobType(
     name="maintenance",
     label="Maintenance",
-    unit="old run",
+    unit="old row",
     cadence_seconds=3600,
     failure_code="internal_error",
     runbook="scheduler-worker-failing",
-    description="Deletes old runs and keeps search fast.",
+    description="Deletes old runs and answers, and keeps search fast.",
     handler=pipeline.maintain,
     first_run_after=timedelta(hours=1),
 )

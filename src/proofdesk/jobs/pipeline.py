@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from proofdesk.answers import register
 from proofdesk.chatwoot import reconcile as source_reconcile
 from proofdesk.chatwoot import sync as source_sync
 from proofdesk.chatwoot.client import ChatwootClient
@@ -149,12 +150,13 @@ async def embed(context: JobContext) -> RunOutcome:
 
 
 async def maintain(context: JobContext) -> RunOutcome:
-    """Delete old runs and keep search and totals fast."""
+    """Delete old runs and answers, and keep search and totals fast."""
     resources, scope = context.resources, context.scope
     removed = await runs.delete_old(resources.db, scope, resources.settings.run_retention_days)
+    answers = await register.delete_old(resources.db, scope, resources.settings.retention_days_answers)
     await _maintain_search(resources, scope)
     await totals.gather_counts(resources.db, scope)
-    return RunOutcome(removed, {"runs_removed": removed})
+    return RunOutcome(removed + answers, {"runs_removed": removed, "answers_removed": answers})
 
 
 async def send_due_messages(context: JobContext) -> RunOutcome:

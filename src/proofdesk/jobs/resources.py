@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from proofdesk.accounts.bot import Bot
+from proofdesk.answers.asking import AnswerTools
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import ClosedDatabase, Database, open_database
 from proofdesk.errors import Unavailable
@@ -34,6 +35,11 @@ class Resources:
     links: UnsubscribeLinks
     outbound: dict[str, Channel]
     feed: RunFeed
+
+    @property
+    def answering(self) -> AnswerTools:
+        """What answers to questions need."""
+        return AnswerTools(self.db, self.provider, self.settings)
 
     @property
     def owner_url(self) -> str:

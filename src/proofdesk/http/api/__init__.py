@@ -1,6 +1,7 @@
 """JSON routes, one module per subject, all under /v1. `routing` maps the other prefixes to /v1."""
 
 from proofdesk.http.api import (
+    answers,
     audit,
     auth,
     conversations,
@@ -25,6 +26,7 @@ ROUTERS = [
     jobs.router,
     events.router,
     search.router,
+    answers.router,
     policies.router,
     sending.router,
     outbound.router,

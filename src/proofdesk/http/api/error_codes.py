@@ -72,6 +72,13 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
         409: "outbound_invalid_state duplicate_outbound",
     },
     "POST /v1/search": {400: "query_required", 502: "embedding_unavailable", 503: "openai_not_configured"},
+    "POST /v1/answers": {
+        400: "question_required",
+        429: "answer_budget_exceeded",
+        502: "answer_model_failed",
+    },
+    "GET /v1/answers/{answer_id}": {404: "answer_not_found"},
+    "POST /v1/answers/{answer_id}/feedback": {404: "answer_not_found"},
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},
     "GET /v1/messages": {404: "message_not_found conversation_not_found"},

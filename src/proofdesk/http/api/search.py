@@ -106,11 +106,12 @@ async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -
 
 def _search_query(body: SearchBody) -> SearchQuery:
     """Return the query of a request. Raises `QueryRequired` or `Invalid`."""
-    filters = _search_filters(body.filters) if body.filters else SearchFilters()
+    filters = search_filters(body.filters) if body.filters else SearchFilters()
     return SearchQuery(text=validate_query(body.query), top_k=body.topK, mode=body.mode, filters=filters)
 
 
-def _search_filters(body: FilterBody) -> SearchFilters:
+def search_filters(body: FilterBody) -> SearchFilters:
+    """Return the filters of a body. Raises `Invalid` for an id of another form."""
     conversation, contact = body.conversation_global_id, body.contact_global_id
     return SearchFilters(
         from_=body.from_,

@@ -1,0 +1,1 @@
+"""Questions about a project, answered by sentences that cite messages."""
