@@ -51,7 +51,7 @@ async def test_later_date_answers_and_names_the_earlier_one(desk: AskingDesk):
 async def test_answer_abstains_without_strong_evidence(desk: AskingDesk, question: str):
     answer = await desk.answer(question)
     assert (answer.status, answer.sentences, answer.message) == ("abstained", [], ABSTAINED)
-    assert (answer.diagnosis and answer.diagnosis["code"] == "embeddings_missing") or answer.diagnosis["counts"]
+    assert answer.diagnosis is not None and answer.diagnosis["code"] == "provider_not_configured"
 
 
 async def test_private_notes_are_cited_only_on_request(desk: AskingDesk):
