@@ -25,7 +25,7 @@ AREAS = {
     "Answers": "answers",
     "Outbound": "outbound_messages outbound_attempts contact_channel_policies contact_channel_names"
     " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules",
-    "Jobs": "scheduled_jobs worker_runs run_totals schema_migrations",
+    "Jobs": "scheduled_jobs worker_runs worker_processes run_totals schema_migrations",
     "Audit and evidence": "audit_events audit_heads evidence_items",
 }
 _INTRODUCTION = """\

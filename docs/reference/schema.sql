@@ -1645,6 +1645,7 @@ CREATE TABLE worker_runs (
     runner text,
     heartbeat_at timestamp with time zone,
     cancel_requested_at timestamp with time zone,
+    progressed_at timestamp with time zone,
     CONSTRAINT worker_runs_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'ok'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT worker_runs_trigger_check CHECK ((trigger = ANY (ARRAY['manual'::text, 'schedule'::text, 'webhook'::text, 'cli'::text])))
 );
@@ -1669,6 +1670,22 @@ COMMENT ON COLUMN worker_runs.error_details IS 'The error code, and the failed r
 COMMENT ON COLUMN worker_runs.runner IS 'The process that executes the run.';
 COMMENT ON COLUMN worker_runs.heartbeat_at IS 'When its process last wrote the progress.';
 COMMENT ON COLUMN worker_runs.cancel_requested_at IS 'When somebody cancelled it. The queue tells its worker to stop.';
+COMMENT ON COLUMN worker_runs.progressed_at IS 'When the progress last changed.';
+
+CREATE TABLE worker_processes (
+    runner text NOT NULL,
+    version text NOT NULL,
+    fingerprints jsonb NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY worker_processes
+    ADD CONSTRAINT worker_processes_pkey PRIMARY KEY (runner);
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE worker_processes TO proofdesk_app;
+COMMENT ON TABLE worker_processes IS 'Worker processes that have not stopped normally, with the settings that they run with.';
+COMMENT ON COLUMN worker_processes.runner IS 'The process: host, process id and start time.';
+COMMENT ON COLUMN worker_processes.fingerprints IS 'A short hash of each setting that the server must share.';
+COMMENT ON COLUMN worker_processes.seen_at IS 'When the process last reported.';
 
 CREATE TABLE run_totals (
     job_type text NOT NULL,

@@ -8,12 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.indexing.chunking.chunker import ChunkLimits
 from proofdesk.indexing.incremental import index_conversations
+from proofdesk.jobs import worker_processes
 from proofdesk.jobs.resources import open_resources
 from proofdesk.projects import sources
 from proofdesk.projects.scope import Scope
@@ -55,8 +57,18 @@ class Installation:
     clock: list[datetime] = field(default_factory=list)
 
     def set(self, **settings: Any) -> None:
-        """Change settings."""
+        """Change settings, of the server and of the worker."""
+        self.set_server(**settings)
+        self.set_worker(**self.settings)
+
+    def set_server(self, **settings: Any) -> None:
+        """Change settings of the server only."""
         self.settings |= settings
+
+    def set_worker(self, **settings: Any) -> None:
+        """Let the worker run with these settings."""
+        values = worker_processes.fingerprints(Settings(**settings))
+        self.sql("UPDATE worker_processes SET fingerprints = %(values)s", values=Jsonb(values))
 
     def sql(self, statement: str, **values: Any) -> None:
         """Execute a statement as the owner of the database, with the values `project` and `account_scope`."""
@@ -133,6 +145,7 @@ async def build(
         )
     installation.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '10 minutes', last_status = 'ok'")
     installation.sql("INSERT INTO procrastinate_workers DEFAULT VALUES")
+    await worker_processes.report(db, Settings(**settings))
     installation.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
     tg.hook = TelegramWebhook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
     return installation

@@ -51,7 +51,7 @@ async def claim_run(conn: Conn, scope: Scope, run_id: UUID, runner: str) -> Run 
         Run,
         """
         UPDATE worker_runs
-        SET status = 'running', runner = %(runner)s, heartbeat_at = now(),
+        SET status = 'running', runner = %(runner)s, heartbeat_at = now(), progressed_at = now(),
             started_at = coalesce(started_at, now()), attempt = attempt + CASE WHEN started_at IS NULL THEN 1 ELSE 0 END
         WHERE project_id = %(project)s AND id = %(run)s AND status = 'queued'
         RETURNING id, job_type, trigger, status, created_at, started_at, finished_at, processed_count, progress,
@@ -71,7 +71,10 @@ async def record_heartbeat(
         await execute(
             conn,
             """
-            UPDATE worker_runs SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress)
+            UPDATE worker_runs
+            SET heartbeat_at = now(), progress = coalesce(%(progress)s, progress),
+                progressed_at = CASE WHEN coalesce(%(progress)s, progress) IS DISTINCT FROM progress THEN now()
+                                     ELSE progressed_at END
             WHERE project_id = %(project)s AND id = %(run)s AND status = 'running' AND runner = %(runner)s""",
             project=scope.project_id,
             run=run_id,

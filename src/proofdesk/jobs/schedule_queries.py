@@ -81,7 +81,8 @@ async def change_schedule(
         SET status = w.status, cadence_seconds = w.cadence_seconds,
             failures = CASE WHEN %(status)s = 'active' THEN 0 ELSE failures END,
             paused_cause = CASE WHEN %(status)s::text IS NULL THEN paused_cause END,
-            next_run_at = coalesce(last_run_at + make_interval(secs => w.cadence_seconds), next_run_at)
+            next_run_at = coalesce(last_run_at + make_interval(secs => w.cadence_seconds),
+                                   least(next_run_at, now() + make_interval(secs => w.cadence_seconds)))
         FROM changed w WHERE j.project_id = %(project)s AND j.job_type = %(job_type)s
         RETURNING id, job_type, j.status, j.cadence_seconds, next_run_at, last_run_at, last_status, last_error, payload,
                   failures, paused_cause""",

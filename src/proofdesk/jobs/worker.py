@@ -12,7 +12,7 @@ from proofdesk import logging
 from proofdesk.audit import events
 from proofdesk.core.progress import ReportProgress
 from proofdesk.errors import NotFound, ProofdeskError, Unavailable
-from proofdesk.jobs import catalog, new_projects, queue, recovery, runs, tick
+from proofdesk.jobs import catalog, new_projects, queue, recovery, runs, tick, worker_processes
 from proofdesk.jobs.queue import JobKey
 from proofdesk.jobs.resources import Resources
 from proofdesk.projects import scope as scopes
@@ -142,11 +142,18 @@ async def _background_tasks(
     async def recover() -> None:
         await recovery.recover(db, app)
 
+    async def report() -> None:
+        await worker_processes.report(db, settings)
+
     async def start_due() -> None:
         await tick.start_due(db, settings, settings.worker_tick_limit)
 
     await _try(recover)  # so that draining the queue includes what was lost
-    tasks = [asyncio.create_task(_repeat(recovery.INTERVAL_SECONDS, recover))]
+    await _try(report)
+    tasks = [
+        asyncio.create_task(_repeat(recovery.INTERVAL_SECONDS, recover)),
+        asyncio.create_task(_repeat(worker_processes.REPORT_SECONDS, report)),
+    ]
     if starts_due_jobs:
         await _try(lambda: new_projects.add_missing_schedules(db))
         tasks.append(asyncio.create_task(_repeat(settings.worker_interval_seconds, start_due)))
@@ -156,6 +163,7 @@ async def _background_tasks(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+        await worker_processes.withdraw(db)
 
 
 async def _repeat(seconds: float, action: Callable[[], Awaitable[object]]) -> None:

@@ -42,6 +42,9 @@ class Observation:
     incomplete: bool = False
 
 
+Observe = Callable[[RunbookContext], Awaitable[Observation]]
+
+
 @dataclass(frozen=True)
 class Check:
     """One check. `expected` describes the healthy state; `cause` says what a failure means, `fix` what to do then."""
@@ -50,7 +53,7 @@ class Check:
     title: str
     expected: str
     cause: str
-    observe: Callable[[RunbookContext], Awaitable[Observation]]
+    observe: Observe
     fix: Fix
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from proofdesk.database.rows import Conn, fetch_all, fetch_one, fetch_optional, fetch_value
 from proofdesk.projects.scope import Scope
@@ -42,12 +43,23 @@ class ReadingProgress:
 
 @dataclass(frozen=True)
 class ActiveRun:
-    """A queued or running run, and the seconds since its last heartbeat."""
+    """A queued or running run, and the seconds since its last heartbeat and since its progress last changed."""
 
+    id: UUID
     job_type: str
     status: str
     silent_seconds: float
+    idle_seconds: float
     runner: str | None
+
+
+@dataclass(frozen=True)
+class GoodRun:
+    """When a job last succeeded, or None; before the first success, the project's creation counts."""
+
+    job_type: str
+    finished_at: datetime | None
+    age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -191,10 +203,29 @@ async def list_active_runs(conn: Conn, scope: Scope) -> list[ActiveRun]:
         conn,
         ActiveRun,
         """
-        SELECT job_type, status, runner,
-               extract(epoch FROM now() - coalesce(heartbeat_at, created_at))::float AS silent_seconds
+        SELECT id, job_type, status, runner,
+               extract(epoch FROM now() - coalesce(heartbeat_at, created_at))::float AS silent_seconds,
+               extract(epoch FROM now() - coalesce(progressed_at, started_at, created_at))::float AS idle_seconds
         FROM worker_runs WHERE project_id = %(project)s AND status IN ('queued', 'running')
-        ORDER BY 4 DESC""",
+        ORDER BY silent_seconds DESC""",
+        project=scope.project_id,
+    )
+
+
+async def list_good_runs(conn: Conn, scope: Scope) -> list[GoodRun]:
+    """Return when each job of the project last succeeded."""
+    return await fetch_all(
+        conn,
+        GoodRun,
+        """
+        SELECT j.job_type, r.finished_at,
+               extract(epoch FROM now() - coalesce(r.finished_at, p.created_at))::float AS age_seconds
+        FROM scheduled_jobs j JOIN projects p ON p.id = j.project_id
+        LEFT JOIN LATERAL (
+            SELECT finished_at FROM worker_runs w
+            WHERE w.project_id = %(project)s AND w.job_type = j.job_type AND w.status = 'ok'
+            ORDER BY w.finished_at DESC LIMIT 1) r ON true
+        WHERE j.project_id = %(project)s""",
         project=scope.project_id,
     )
 

@@ -7,7 +7,7 @@ from proofdesk.core import urls
 from proofdesk.jobs import catalog
 from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
-from proofdesk.runbooks.checks import database
+from proofdesk.runbooks.checks import database, freshness, workers
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip
 
@@ -256,6 +256,8 @@ RUNBOOK = Runbook(
             check_last_run,
             fixes.SYNC,
         ),
+        workers.SETTINGS,
+        freshness.SYNC,
     ),
     evidence=(
         EvidenceSection("Failing request", bundle_sources.collect_last_failures(*_JOBS)),

@@ -5,7 +5,7 @@ from proofdesk.indexing import vector_index
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
-from proofdesk.runbooks.checks import database
+from proofdesk.runbooks.checks import database, freshness, workers
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
@@ -262,6 +262,8 @@ RUNBOOK = Runbook(
             check_pending_chunks,
             fixes.EMBED,
         ),
+        workers.SETTINGS,
+        freshness.EMBEDDINGS,
     ),
     evidence=(
         EvidenceSection("Error of the last run", bundle_sources.collect_last_failures(_EMBED)),

@@ -8,7 +8,7 @@ from proofdesk.outbound import kill_switch
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, UNCONFIRMED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
-from proofdesk.runbooks.checks import database, scheduler
+from proofdesk.runbooks.checks import database, freshness, scheduler, workers
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import UnsentMessage
@@ -51,13 +51,13 @@ async def check_worker(context: RunbookContext) -> Observation:
     """Check that a worker is alive if a message waits for one."""
     if not await _any(context, lambda h: h.message.status in ("approved", "sending", "failed")):
         return ok("No message waits for a worker.")
-    return await scheduler.check_worker(context)
+    return await workers.check_alive(context)
 
 
 async def check_schedule(context: RunbookContext) -> Observation:
     """Check that sending is not paused. A pause by a person is a warning, unless one message is checked."""
     paused = [
-        s for s in await context.load_once(scheduler.load_schedules) if s.job_type == _JOB and s.status == "paused"
+        s for s in await context.load_once(freshness.load_schedules) if s.job_type == _JOB and s.status == "paused"
     ]
     if not paused:
         return ok(f"{_JOB} is not paused.")
@@ -284,6 +284,8 @@ RUNBOOK = Runbook(
               check_worker, fixes.WORKER),
         Check("late", "Due messages", "Due messages are sent.", "Messages are due, but no worker sends them.",
               check_due_messages, fixes.PROCESS),
+        workers.SETTINGS,
+        freshness.OUTBOUND,
     ),
     evidence=(
         EvidenceSection("Messages with attempts and policy", outbound_evidence.collect_messages),

@@ -1,30 +1,21 @@
 """Scheduler or worker failing: checks the workers, the schedules, and the newest runs with their errors."""
 
-from proofdesk.jobs import catalog, schedules
+from proofdesk.jobs import catalog
 from proofdesk.jobs.recovery import UNQUEUED_AFTER_SECONDS
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
-from proofdesk.runbooks.checks import database
+from proofdesk.runbooks.checks import database, freshness, workers
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, warn
 
+_NOBODY = "nobody is recorded who paused it."
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
-
-
-async def check_worker(context: RunbookContext) -> Observation:
-    """Check that a worker has a recent heartbeat."""
-    worker = (await context.load_once(bundle_sources.load_jobs_status))["worker"]
-    if worker.alive:
-        return ok(f"{worker.workers} alive. Last heartbeat: {worker.last_heartbeat_at:%H:%M:%S} UTC.")
-    last = f"{worker.last_heartbeat_at:%Y-%m-%d %H:%M} UTC" if worker.last_heartbeat_at else "never"
-    return fail(f"No worker is alive. Last heartbeat: {last}.")
 
 
 async def check_lost_runs(context: RunbookContext) -> Observation:
     """Check that every running run has a recent heartbeat."""
     limit = UNQUEUED_AFTER_SECONDS
-    async with context.resources.db.scoped(context.required_scope) as conn:
-        active_runs = await queries.list_active_runs(conn, context.required_scope)
+    active_runs = await context.load_once(freshness.load_active_runs)
     lost = [r for r in active_runs if r.status == "running" and r.silent_seconds > limit]
     if lost:
         return fail(" ".join(f"{r.job_type} has had no heartbeat for {r.silent_seconds:.0f} s." for r in lost))
@@ -43,12 +34,12 @@ async def check_sources(context: RunbookContext) -> Observation:
 
 async def check_paused_schedules(context: RunbookContext) -> Observation:
     """Check that no schedule is paused. A pause by a person is only a warning."""
-    paused = [s for s in await context.load_once(load_schedules) if s.status == "paused"]
+    paused = [s for s in await context.load_once(freshness.load_schedules) if s.status == "paused"]
     if not paused:
         return ok("Every schedule is active.")
     reasons = {s.job_type: await describe_pause(context, s) for s in paused}
     observed = "; ".join(f"{job_type} is paused: {reason}" for job_type, reason in reasons.items())
-    paused_by_system = [s.job_type for s in paused if s.paused_cause is not None]
+    paused_by_system = [s.job_type for s in paused if s.paused_cause is not None or reasons[s.job_type] == _NOBODY]
     if not paused_by_system:
         return warn(observed, None, _resume_later(paused[0].job_type))
     cause = f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}"
@@ -69,7 +60,7 @@ async def check_newest_runs(context: RunbookContext) -> Observation:
 
 async def check_schedule_errors(context: RunbookContext) -> Observation:
     """Check that no schedule has an error."""
-    failing = [s for s in await context.load_once(load_schedules) if s.last_error and s.status == "active"]
+    failing = [s for s in await context.load_once(freshness.load_schedules) if s.last_error and s.status == "active"]
     if failing:
         return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing))
     return ok("No active schedule has an error.")
@@ -78,7 +69,8 @@ async def check_schedule_errors(context: RunbookContext) -> Observation:
 async def check_overdue_jobs(context: RunbookContext) -> Observation:
     """Check that no job is overdue for longer than the scheduler needs."""
     tolerance = max(120.0, 3.0 * context.settings.worker_interval_seconds)
-    lateness = [(s, (context.now() - s.next_run_at).total_seconds()) for s in await context.load_once(load_schedules)]
+    planned = await context.load_once(freshness.load_schedules)
+    lateness = [(s, (context.now() - s.next_run_at).total_seconds()) for s in planned]
     late = [(s.job_type, seconds / 60) for s, seconds in lateness if s.status == "active" and seconds > tolerance]
     if late:
         return fail("; ".join(f"{job_type} is overdue by {minutes:.0f} minutes" for job_type, minutes in late) + ".")
@@ -92,16 +84,11 @@ async def check_backlog(context: RunbookContext) -> Observation:
     return warn(f"Waiting: {counts}.") if any(backlog.values()) else ok(f"Waiting: {counts}.")
 
 
-async def load_schedules(context: RunbookContext) -> list[Schedule]:
-    """Return the schedules of the project."""
-    return await schedules.list_schedules(context.resources.db, context.required_scope)
-
-
 async def describe_pause(context: RunbookContext, schedule: Schedule) -> str:
     """Return who paused a schedule and when, or why the system paused it."""
     if schedule.paused_cause is None:
         pause = (await context.load_once(_load_pauses)).get(schedule.job_type)
-        return f"{pause.paused_by} paused it, {pause.paused_at:%Y-%m-%d %H:%M} UTC." if pause else "a person paused it."
+        return f"{pause.paused_by} paused it, {pause.paused_at:%Y-%m-%d %H:%M} UTC." if pause else _NOBODY
     return f"{schedule.last_error or schedule.paused_cause} It resumes automatically when the cause is fixed."
 
 
@@ -135,14 +122,9 @@ RUNBOOK = Runbook(
     impact="Messages are not read, embedded or sent automatically.",
     checks=(
         database.USABLE,
-        Check(
-            "worker",
-            "Worker",
-            "A worker has sent a heartbeat within the last minutes.",
-            "No worker is alive, so no job runs.",
-            check_worker,
-            fixes.WORKER,
-        ),
+        workers.ALIVE,
+        workers.HUNG,
+        workers.SETTINGS,
         Check(
             "lost-runs",
             "Lost runs",
@@ -151,6 +133,7 @@ RUNBOOK = Runbook(
             check_lost_runs,
             fixes.TICK,
         ),
+        freshness.STUCK,
         Check(
             "sources",
             "Sources",
@@ -162,13 +145,14 @@ RUNBOOK = Runbook(
         Check(
             "paused",
             "Paused schedules",
-            "Every schedule is `active`. A pause by a person is a warning.",
+            "Every schedule is `active`. A pause that a person made is a warning.",
             "The system paused a schedule.",
             check_paused_schedules,
             Fix(
                 "Fix the cause, then resume the schedule.", "PATCH", "/jobs/scheduler/{job_type}", {"status": "active"}
             ),
         ),
+        freshness.NEXT_RUNS,
         Check(
             "runs",
             "Newest runs",
@@ -193,6 +177,7 @@ RUNBOOK = Runbook(
             check_overdue_jobs,
             fixes.TICK,
         ),
+        freshness.ALL,
         Check(
             "backlog",
             "Backlog",
@@ -203,7 +188,7 @@ RUNBOOK = Runbook(
         ),
     ),
     evidence=(
-        EvidenceSection("Schedules", load_schedules),
+        EvidenceSection("Schedules", freshness.load_schedules),
         EvidenceSection("Latest failed runs with upstream errors", bundle_sources.collect_failed_runs),
         EvidenceSection("Status of the jobs", bundle_sources.load_jobs_status),
         EvidenceSection("Accounts and inboxes", bundle_sources.collect_sources),

@@ -3,7 +3,7 @@
 from proofdesk.indexing import vector_queries as embedding_queries
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
-from proofdesk.runbooks.checks import database, embeddings
+from proofdesk.runbooks.checks import database, embeddings, freshness
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.search import results
@@ -147,6 +147,7 @@ RUNBOOK = Runbook(
             check_sync,
             fixes.see("chatwoot-sync-fails"),
         ),
+        freshness.SYNC,
         Check(
             "messages",
             "Messages",
