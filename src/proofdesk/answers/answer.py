@@ -8,6 +8,7 @@ from uuid import UUID
 from proofdesk.answers.message_queries import CitableMessage
 from proofdesk.core import ids
 from proofdesk.projects.scope import Scope
+from proofdesk.search.diagnosis import SearchDiagnosis
 
 AnswerStatus = Literal["answered", "abstained"]
 AnswerMode = Literal["extractive", "model"]
@@ -46,12 +47,14 @@ class SupersededStatement:
 
 @dataclass(frozen=True)
 class AnswerDraft:
-    """What is found before it is stored. Without sentences the answer abstains."""
+    """What is found before it is stored. Without sentences the answer abstains, and `diagnosis` is that of search."""
 
     sentences: list[Sentence]
     superseded: list[SupersededStatement] = field(default_factory=list)
     nearest: list[Citation] = field(default_factory=list)
     dropped: int = 0
+    diagnosis: SearchDiagnosis | None = None
+    took_ms: float = 0.0
 
 
 @dataclass(frozen=True)

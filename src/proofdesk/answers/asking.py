@@ -1,19 +1,20 @@
 """Answer a question: search, read, find the sentences that answer, and keep all of it in the register."""
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
-from proofdesk.answers import answer_queries, extractive, questions, ranking, register, sources
-from proofdesk.answers.answer import Answer, AnswerDraft, Citation, Sentence, SupersededStatement, cite
+from proofdesk.answers import drafts, extractive, generative, prompt, questions, ranking, sources, storing
+from proofdesk.answers.answer import Answer, AnswerDraft
+from proofdesk.answers.chat_model import ChatModel
 from proofdesk.answers.extractive import Extract
-from proofdesk.answers.sources import Sources
-from proofdesk.answers.statements import Statement
-from proofdesk.audit import events
+from proofdesk.answers.message_queries import CitableMessage
+from proofdesk.answers.storing import OpenQuestion
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
+from proofdesk.search.diagnosis import SearchDiagnosis
 from proofdesk.search.query import SearchFilters
 from proofdesk.settings import Settings
 
@@ -32,17 +33,46 @@ class AnswerRequest:
 
 @dataclass(frozen=True)
 class AnswerTools:
-    """What answering needs: the database, the embedding provider of search, and the settings."""
+    """What answering needs. Without a `model`, answers quote sentences of messages."""
 
     db: Database
     provider: EmbeddingProvider | None
     settings: Settings
+    model: ChatModel | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found for a question: the messages of the best conversations, and the answer without a model."""
+
+    question: str
+    messages: Sequence[CitableMessage]
+    extract: Extract
+    diagnosis: SearchDiagnosis
+    started: float
+
+    def complete(self, draft: AnswerDraft) -> AnswerDraft:
+        """Return the draft with the time that it took, and the diagnosis of search when it abstains."""
+        took_ms = (time.perf_counter() - self.started) * 1000
+        return replace(draft, took_ms=took_ms, diagnosis=None if draft.sentences else self.diagnosis)
 
 
 async def ask(tools: AnswerTools, scope: Scope, request: AnswerRequest, report: Report | None = None) -> Answer:
-    """Answer a question from the messages of the project. Raises `QuestionRequired`."""
-    started = time.perf_counter()
+    """Answer a question from the messages of the project.
+
+    Raises `QuestionRequired`, and with a model `AnswerBudgetExceeded` and `AnswerModelFailed`. No connection is held
+    during a call of the embedding provider or the model.
+    """
     report = report or _ignore
+    findings = await _find(tools, scope, request, report)
+    if tools.model is not None and findings.messages:
+        return await _ask_model(tools, tools.model, scope, findings, report)
+    draft = drafts.from_extract(scope, tools.settings.chatwoot_links, findings.extract)
+    return await storing.store(tools.db, scope, findings.question, findings.complete(draft))
+
+
+async def _find(tools: AnswerTools, scope: Scope, request: AnswerRequest, report: Report) -> Findings:
+    started = time.perf_counter()
     question = questions.parse_question(questions.validate_question(request.question))
     await report("Searching the conversations")
     found = await sources.find_sources(
@@ -51,58 +81,21 @@ async def ask(tools: AnswerTools, scope: Scope, request: AnswerRequest, report: 
     await report(f"Reading {len(found.messages)} messages")
     conversations = ranking.rank_conversations(question, found.messages)
     extract = extractive.extract_answer(ranking.rank_sentences(question, conversations))
-    draft = _draft(scope, tools.settings.chatwoot_links, extract)
-    return await _store(tools.db, scope, request, found, draft, (time.perf_counter() - started) * 1000)
+    messages = [message for conversation in conversations for message in conversation.messages]
+    return Findings(question.text, messages, extract, found.diagnosis, started)
 
 
-def _draft(scope: Scope, base_url: str | None, extract: Extract) -> AnswerDraft:
-    def citation(statement: Statement) -> Citation:
-        return cite(scope, base_url, statement.message, statement.text)
-
-    return AnswerDraft(
-        sentences=[Sentence(_attributed(statement), [citation(statement)]) for statement in extract.answer],
-        superseded=[
-            SupersededStatement(old.text, citation(old).message_global_id, citation(new).message_global_id)
-            for old, new in extract.superseded
-        ],
-        nearest=[] if extract.answer else [citation(statement) for statement in extract.nearest],
-    )
-
-
-def _attributed(statement: Statement) -> str:
-    """Return the quote with who wrote it and when."""
-    message = statement.message
-    author = message.sender_name or message.sender_type
-    return f"{author}, {message.created_at:%Y-%m-%d}: “{statement.text}”"
-
-
-async def _store(
-    db: Database, scope: Scope, request: AnswerRequest, found: Sources, draft: AnswerDraft, took_ms: float
-) -> Answer:
-    outcome = register.build_outcome(draft, None if draft.sentences else found.diagnosis, took_ms)
-    async with db.scoped(scope) as conn:
-        answer_id = uuid4()
-        await answer_queries.insert_running(conn, scope, answer_id, request.question.strip(), None, 0)
-        await answer_queries.settle(conn, scope, answer_id, outcome)
-        answer = await register.load_answer(conn, scope, answer_id)
-        await record(conn, scope, answer)
-        return answer
-
-
-async def record(conn: answer_queries.Conn, scope: Scope, answer: Answer) -> None:
-    """Record that a question was asked. The event holds no text of the question, of messages or of the answer."""
-    cited = dict.fromkeys(c.message_global_id for s in answer.sentences for c in s.citations)
-    await events.record(
-        conn,
-        scope.actor,
-        "answer.ask",
-        "answer",
-        answer.id,
-        scope=scope,
-        status="failed" if answer.status == "failed" else "ok",
-        payload={"status": answer.status, "mode": answer.mode, "dropped": answer.dropped, "tokens": answer.tokens},
-        evidence_refs=[events.EvidenceRef("cw_messages", ref) for ref in cited],
-    )
+async def _ask_model(tools: AnswerTools, model: ChatModel, scope: Scope, findings: Findings, report: Report) -> Answer:
+    passages = prompt.select_passages(findings.messages)
+    reserved = prompt.estimate_tokens(prompt.build_messages(findings.question, passages))
+    open_question = OpenQuestion(uuid4(), findings.question, model.name)
+    await storing.reserve(tools.db, scope, open_question, reserved, tools.settings.answer_daily_tokens)
+    async with storing.settled_on_failure(tools.db, scope, open_question):
+        await report(f"Asking {model.name}")
+        generated = await generative.generate_answer(model, findings.question, passages, open_question.usage)
+        await report("Verifying quotes")
+        draft = drafts.from_model(scope, tools.settings.chatwoot_links, generated, findings.extract)
+        return await storing.settle(tools.db, scope, open_question, findings.complete(draft))
 
 
 async def _ignore(step: str) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from proofdesk.answers import answer_queries as queries
 from proofdesk.answers.answer import ABSTAINED, Answer, AnswerDraft, Citation, Sentence, SupersededStatement
-from proofdesk.answers.answer_queries import AnswerFilter, AnswerOutcome, AnswerRow
+from proofdesk.answers.answer_queries import AnswerFilter, AnswerRow
 from proofdesk.answers.quoting import contains_quote
 from proofdesk.audit import events
 from proofdesk.core import ids
@@ -76,36 +76,28 @@ async def delete_old(db: Database, scope: Scope, days: int) -> int:
         return await queries.delete_old(conn, scope, days)
 
 
-def build_outcome(
-    draft: AnswerDraft, diagnosis: object, took_ms: float, *, tokens: int = 0, cost: float | None = None
-) -> AnswerOutcome:
-    """Return what is stored of a draft."""
-    return AnswerOutcome(
-        status="answered" if draft.sentences else "abstained",
-        sentences=msgspec.to_builtins(draft.sentences),
-        superseded=msgspec.to_builtins(draft.superseded),
-        nearest=msgspec.to_builtins(draft.nearest),
-        diagnosis=msgspec.to_builtins(diagnosis),
-        dropped=draft.dropped,
-        tokens=tokens,
-        cost=cost,
-        error=None,
-        took_ms=round(took_ms, 1),
-    )
+async def load_current_texts(conn: Conn, scope: Scope, *answers: Answer | AnswerDraft) -> Mapping[MessageKey, str]:
+    """Return the current texts of the messages that answers cite, without deleted messages."""
+    keys = sorted({_message_key(cited) for answer in answers for cited in _citations(answer)})
+    texts = await queries.list_current_texts(conn, scope, [a for a, _ in keys], [m for _, m in keys]) if keys else []
+    return {(text.account_id, text.message_id): text.content for text in texts}
+
+
+def holds(cited: Citation | SupersededStatement, current: Mapping[MessageKey, str]) -> bool:
+    """Return whether a message still contains what was cited."""
+    return contains_quote(current.get(_message_key(cited), ""), cited.quote)
 
 
 async def _with_staleness(conn: Conn, scope: Scope, rows: Sequence[AnswerRow]) -> list[Answer]:
     answers = [_to_answer(row) for row in rows]
-    keys = sorted({_message_key(cited) for answer in answers for cited in _citations(answer)})
-    texts = await queries.list_current_texts(conn, scope, [a for a, _ in keys], [m for _, m in keys]) if keys else []
-    current = {(text.account_id, text.message_id): text.content for text in texts}
+    current = await load_current_texts(conn, scope, *answers)
     return [_compare(answer, current) for answer in answers]
 
 
 def _compare(answer: Answer, current: Mapping[MessageKey, str]) -> Answer:
     """Return the answer with `stale`, and without the words of messages that were deleted."""
     cited = _citations(answer)
-    stale = any(not contains_quote(current.get(_message_key(c), ""), c.quote) for c in cited)
+    stale = not all(holds(c, current) for c in cited)
     if all(_message_key(c) in current for c in cited):
         return replace(answer, stale=stale)
     sentences = [_without_deleted(sentence, current) for sentence in answer.sentences]
@@ -120,7 +112,7 @@ def _without_deleted(sentence: Sentence, current: Mapping[MessageKey, str]) -> S
     return Sentence(DELETED, citations)
 
 
-def _citations(answer: Answer) -> list[Citation | SupersededStatement]:
+def _citations(answer: Answer | AnswerDraft) -> list[Citation | SupersededStatement]:
     return [citation for sentence in answer.sentences for citation in sentence.citations] + list(answer.superseded)
 
 

@@ -14,13 +14,21 @@ _NUMBER = re.compile(r"\d+(?:[.,\u00a0\u202f\u2009' ](?=\d{3}(?!\d))\d{3})*(?:[.
 _AMOUNT = re.compile(
     rf"{_CURRENCY}\s?\d|\d\s?(?:k\s?)?{_CURRENCY}|\b(?:free|no charge|kostenlos|gratis|бесплатно)\b", re.IGNORECASE
 )
-_COUNT_WORD = re.compile(
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty|zwei|drei|vier|fünf"
-    r"|sechs|sieben|acht"
-    r"|neun|zehn|zwölf|zwanzig|dreißig|vierzig|два|две|три|четыре|пять|шесть|семь|восемь|девять|десять|двадцать|сорок"
-    r"|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|veinte|treinta|cuarenta)\b",
-    re.IGNORECASE,
-)
+_NUMBERS_IN_WORDS = {
+    word: number
+    for number, words in {
+        "2": "two zwei два две двух dos", "3": "three drei три трех трёх tres", "4": "four vier четыре cuatro",
+        "5": "five fünf пять cinco", "6": "six sechs шесть seis", "7": "seven sieben семь siete",
+        "8": "eight acht восемь ocho", "9": "nine neun девять nueve", "10": "ten zehn десять diez",
+        "11": "eleven elf одиннадцать once", "12": "twelve zwölf двенадцать doce",
+        "15": "fifteen fünfzehn пятнадцать quince",
+        "20": "twenty zwanzig двадцать veinte", "30": "thirty dreißig тридцать treinta",
+        "40": "forty vierzig сорок cuarenta",
+        "50": "fifty fünfzig пятьдесят cincuenta", "100": "hundred hundert сто cien",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+_COUNT_WORD = re.compile(rf"\b(?:{'|'.join(_NUMBERS_IN_WORDS)})\b", re.IGNORECASE)
 _TIME = re.compile(r"\b\d{1,2}[:.]\d\d\b|\b\d{1,2}\s?(?:a\.?m\.?|p\.?m\.?|uhr|час\w*)\b", re.IGNORECASE)
 _DURATION = re.compile(
     r"\b(?:kw|week|woche|недел\w+|semana)s?\s?\d{1,2}\b|\b(?:weekend|wochenende|выходны\w*|fin de semana"
@@ -50,6 +58,11 @@ def has_value(kind: ExpectedValue, text: str, written: date) -> bool:
 def numbers(text: str) -> set[str]:
     """Return the numbers of a text, without separators of thousands: "48,212" and "48 212" are 48212."""
     return {normalize_number(match.group()) for match in _NUMBER.finditer(text)}
+
+
+def number_words(text: str) -> set[str]:
+    """Return the numbers from two that a text has in words."""
+    return {_NUMBERS_IN_WORDS[match.group().lower()] for match in _COUNT_WORD.finditer(text)}
 
 
 def normalize_number(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from proofdesk.accounts.bot import Bot
 from proofdesk.answers.asking import AnswerTools
+from proofdesk.answers.chat_model import ChatModel, open_chat_model
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.database.pool import ClosedDatabase, Database, open_database
 from proofdesk.errors import Unavailable
@@ -35,11 +36,12 @@ class Resources:
     links: UnsubscribeLinks
     outbound: dict[str, Channel]
     feed: RunFeed
+    answer_model: ChatModel | None = None
 
     @property
     def answering(self) -> AnswerTools:
         """What answers to questions need."""
-        return AnswerTools(self.db, self.provider, self.settings)
+        return AnswerTools(self.db, self.provider, self.settings, self.answer_model)
 
     @property
     def owner_url(self) -> str:
@@ -78,7 +80,10 @@ async def open_resources(settings: Settings, *, closed: Unavailable | None = Non
         for channel in outbound.values():
             await stack.enter_async_context(aclosing(channel))
         feed = await stack.enter_async_context(aclosing(RunFeed(db, url)))
-        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed)
+        answer_model = open_chat_model(settings)
+        if answer_model is not None:
+            await stack.enter_async_context(aclosing(answer_model))
+        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed, answer_model)
 
 
 def _chatwoot(settings: Settings) -> ChatwootClient | None:

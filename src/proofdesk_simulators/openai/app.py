@@ -1,4 +1,4 @@
-"""The ASGI application: `/v1/embeddings` and `/v1/models` as OpenAI responds, and faults on demand."""
+"""The ASGI application: embeddings, chat completions and models as OpenAI responds, and faults on demand."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proofdesk_simulators import broken
 from proofdesk_simulators.broken import CUT, HALF, TRICKLE
-from proofdesk_simulators.openai import control, deviations
+from proofdesk_simulators.openai import chat, control, deviations
 from proofdesk_simulators.openai.ngrams import vector
 from proofdesk_simulators.openai.simulator import (
     CATALOGUE,
@@ -55,12 +55,21 @@ def create_app(simulator: OpenAISimulator) -> ASGIApp:
         except OpenAIRefusal as refusal:
             return _refused(refusal, headers)
 
+    async def completions(request: Request) -> Response:
+        headers = {"x-request-id": f"req_{next(numbers):08d}"}
+        try:
+            _admit(simulator, request)
+            return await chat.respond(simulator, request, headers)
+        except OpenAIRefusal as refusal:
+            return _refused(refusal, headers)
+
     async def models(request: Request) -> Response:
         rows = [{"id": m, "object": "model", "created": 1_705_948_997, "owned_by": "system"} for m in simulator.models]
         return JSONResponse({"object": "list", "data": rows})
 
     routes = [
         Route("/v1/embeddings", embeddings, methods=["POST"]),
+        Route("/v1/chat/completions", completions, methods=["POST"]),
         Route("/openai/deployments/{deployment}/embeddings", embeddings, methods=["POST"]),
         Route("/v1/models", models),
     ]

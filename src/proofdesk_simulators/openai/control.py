@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from proofdesk_simulators.openai.chat import LIES
 from proofdesk_simulators.openai.simulator import OpenAISimulator, OpenAISwitches
 
 Body = dict[str, Any]
@@ -20,6 +21,7 @@ def routes(simulator: OpenAISimulator) -> list[Route]:
         ("GET", "/state", state),
         ("POST", "/reset", reset),
         ("PATCH", "/switches", set_switches),
+        ("PATCH", "/chat", set_chat),
         ("GET", "/requests", list_requests),
         ("DELETE", "/requests", clear_requests),
         ("POST", "/faults", add_fault),
@@ -48,6 +50,17 @@ def set_switches(simulator: OpenAISimulator, body: Body) -> object:
     for name, value in body.items():
         setattr(simulator.switches, name, value)
     return asdict(simulator.switches)
+
+
+def set_chat(simulator: OpenAISimulator, body: Body) -> object:
+    """Change how chat completions are answered. Raises ValueError for an unknown name or lie."""
+    if unknown := set(body) - {"lie", "repairs", "refusal", "json_schema", "cost"}:
+        raise ValueError(f"Unknown switches {sorted(unknown)}.")
+    if body.get("lie") not in (None, *LIES):
+        raise ValueError(f"Unknown lie {body['lie']!r}. Use one of: {', '.join(LIES)}")
+    for name, value in body.items():
+        setattr(simulator.chat, name, value)
+    return {"lie": simulator.chat.lie, "requests": len(simulator.chat.requests)}
 
 
 def list_requests(simulator: OpenAISimulator, body: Body) -> object:

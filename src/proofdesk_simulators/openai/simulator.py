@@ -1,8 +1,9 @@
 """The state and the controls of a simulated OpenAI. `control.py` offers the controls over HTTP."""
 
+import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from proofdesk_simulators.broken import CUT, HALF, TRICKLE
@@ -142,6 +143,34 @@ class EmbeddingRequest:
     dimensions: int | None = None
 
 
+@dataclass
+class ChatRequest:
+    """One received request for a chat completion."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    response_format: dict[str, Any] | None
+
+
+@dataclass
+class ChatSwitches:
+    """How chat completions are answered.
+
+    `lie` is one of `chat.LIES`; with `repairs`, a request to correct it is answered honestly. `refusal` is a key of the
+    catalogue. Without `json_schema`, a request with a schema is refused. `answer` replaces the whole answer: it gets
+    the data of the request, and whether this is a repair. `cost` is reported like OpenRouter does.
+    """
+
+    lie: str | None = None
+    repairs: bool = False
+    refusal: str | None = None
+    json_schema: bool = True
+    cost: float | None = None
+    answer: Callable[[dict[str, Any], bool], dict[str, Any]] | None = None
+    requests: list[ChatRequest] = field(default_factory=list)
+    received: threading.Event = field(default_factory=threading.Event)
+
+
 class OpenAISimulator:
     """The simulated server. Every attribute may be changed while the app serves from another thread.
 
@@ -151,6 +180,7 @@ class OpenAISimulator:
     def __init__(self, models: dict[str, int] | None = None) -> None:
         self.models = dict(models or MODELS)
         self.switches = OpenAISwitches()
+        self.chat = ChatSwitches()
         self.faults: list[OpenAIFault] = []
         self.requests: deque[EmbeddingRequest] = deque(maxlen=KEPT)
         self.embedded: Counter[str] = Counter()
@@ -165,6 +195,7 @@ class OpenAISimulator:
     def reset_controls(self) -> None:
         """Remove faults and counts, and restore the default switches."""
         self.switches = OpenAISwitches()
+        self.chat = ChatSwitches()
         self.faults = []
         self.requests.clear()
         self.embedded.clear()

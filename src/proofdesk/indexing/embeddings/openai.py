@@ -54,7 +54,7 @@ class OpenAIModel:
         url = httpx2.URL(base_url)
         path = url.path.rstrip("/").removesuffix("/embeddings")
         self._endpoint = str(url.copy_with(path=f"{path}/embeddings", userinfo=b"", query=None))
-        self._headers = _headers(url, key)
+        self._headers = key_headers(url, key)
         self._capabilities = capabilities.get_capabilities(self._endpoint, model)
         self._first = asyncio.Lock()
         self._client = openai.AsyncOpenAI(
@@ -228,7 +228,8 @@ class OpenAIModel:
         return {"upstream": upstream, "batch_size": count}
 
 
-def _headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:
+def key_headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:
+    """Return the headers of a request that authenticate in another form than a bearer token."""
     # Azure expects the key in this header; there a bearer token is one of its directory.
     if key and ("api-version" in url.params or url.host.endswith(_AZURE)):
         return {"api-key": key, "Authorization": openai.Omit()}
