@@ -21,6 +21,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk_simulators import smtp
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import TelegramSimulator, create_app
+from tests.support import embedding
 from tests.support.databases import copy_database, delete_all_rows
 from tests.support.projects import new_project
 
@@ -33,7 +34,8 @@ pytest_plugins = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Build the assets of the web pages, without which the server does not start."""
+    """Build the assets of the web pages, without which the server does not start, and share the local model."""
+    os.environ["PROOFDESK_HOME"] = str(embedding.HOME)
     if not hasattr(config, "workerinput"):
         script = Path(__file__).parent.parent / "scripts" / "assets.py"
         if subprocess.run([sys.executable, str(script)], check=False).returncode:

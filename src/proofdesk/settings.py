@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from proofdesk.core import redaction, urls
+from proofdesk.core import embedding_models, redaction, urls
 from proofdesk.core.setting_types import (
     BaseUrl,
     Database,
@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     # Addresses
-    proofdesk_home: Home = Field(default_factory=default_home, description="Folder of the embedded database.")
+    proofdesk_home: Home = Field(
+        default_factory=default_home, description="Folder of the embedded database and of the converted local model."
+    )
     database_url: Database = Field(
         default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database."
     )
@@ -135,13 +137,23 @@ class Settings(BaseSettings):
     chunk_size: int = Field(default=1000, ge=100, le=20_000, description="Longest chunk in characters.")
     min_embed_chars: int = Field(default=30, ge=0, le=1000, description="Shorter messages are joined to neighbours.")
     embedding_provider: Literal["openai", "local"] | None = Field(
-        default=None, description="Unset: `openai` if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set, else `local`."
+        default=None,
+        description="Unset: that of `EMBEDDING_MODEL`, else `openai` if `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set,"
+        " else `local`.",
     )
-    embedding_model: str = Field(default="text-embedding-3-small", description="Model of the `openai` provider.")
-    embedding_dim: Number = Field(default=None, ge=2, le=4000, description="Dimension; unset: the model's own.")
-    embedding_query_prefix: str = Field(default="", description="Text before queries, for models that require it (e5).")
+    embedding_model: Text = Field(
+        default=None,
+        description="Model of the server, or `local:e5-small` or `local:use`. Unset: `text-embedding-3-small`, or the"
+        " best local one for this machine.",
+    )
+    embedding_dim: Number = Field(
+        default=None, ge=2, le=4000, description="Dimension of the server's vectors; unset: the model's own."
+    )
+    embedding_query_prefix: str = Field(
+        default="", description="Text before queries, for models of a server that require it."
+    )
     embedding_document_prefix: str = Field(
-        default="", description="Text before documents, for models that require it (e5)."
+        default="", description="Text before documents, for models of a server that require it."
     )
     openai_api_key: Key = Field(default=None, description="Key of OpenAI or of a compatible server.")
     openai_base_url: Endpoint = Field(
@@ -207,7 +219,14 @@ class Settings(BaseSettings):
     @property
     def provider(self) -> Literal["openai", "local"]:
         """The effective embedding provider."""
-        return self.embedding_provider or ("openai" if self.openai_api_key or self.openai_base_url else "local")
+        has_server = self.openai_api_key or self.openai_base_url
+        is_local = self.embedding_model in embedding_models.LOCAL or not has_server
+        return self.embedding_provider or ("local" if is_local else "openai")
+
+    @property
+    def model(self) -> str:
+        """The effective embedding model."""
+        return self.embedding_model or embedding_models.default_model(self.provider)
 
     @property
     def has_chatwoot(self) -> bool:
@@ -261,6 +280,10 @@ def load() -> Settings:
             raise Invalid(_line(("cors_origin",), origin, allowed))
     if settings.smtp_url is not None and settings.smtp_from is None:
         raise Invalid(_line(("smtp_from",), "", "name the sender, such as Studio <hello@example.com>"))
+    if (settings.model in embedding_models.LOCAL) != (settings.provider == "local"):
+        names = " and ".join(embedding_models.LOCAL)
+        allowed = f"EMBEDDING_PROVIDER=local has the models {names}, and EMBEDDING_PROVIDER=openai all others"
+        raise Invalid(_line(("embedding_model",), settings.model, allowed))
     return settings
 
 

@@ -23,12 +23,12 @@ from proofdesk.database.pool import Database
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vectors
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.chatwoot import ChatwootSimulator, create_app
 from proofdesk_simulators.serving import running
 from tests.support.chatwoot import create_conversations
+from tests.support.embedding import local_model
 
 _LETTERS = "".join(random.Random(1).choices(string.ascii_lowercase, k=3000))
 VALUES = [
@@ -129,7 +129,7 @@ async def test_hostile_message_never_loses_another(
     assert {m["id"] for m in every} - _stored(owner_conn) <= set(middle.values()), "only hostile ones may be missing"
     assert synced.in_quarantine > len(fields)
     await index_conversations(db, project, ChunkLimits(1000, 30))
-    await vectors.embed_pending(db, project, LocalModel(), vectors.EmbeddingOptions())
+    await vectors.embed_pending(db, project, local_model(), vectors.EmbeddingOptions())
     behind = "SELECT count(*) FROM cw_conversations WHERE content_version <> LEAST(indexed_version, chunked_version)"
     assert owner_conn.execute(behind).fetchone() == (0,)
     assert owner_conn.execute("SELECT count(*) FROM rag_chunks WHERE embedding_status <> 'ready'").fetchone() == (0,)

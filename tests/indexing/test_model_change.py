@@ -3,10 +3,9 @@
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import factory
-from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
 from proofdesk.projects.scope import Scope
-from tests.support.embedding import OPTIONS, settings
+from tests.support.embedding import OPTIONS, local_model, settings
 from tests.support.transcripts import fetch_rows
 
 MODEL = "openai:text-embedding-3-small@256"
@@ -28,7 +27,7 @@ async def models(db: Database, scope: Scope) -> dict[str, int]:
 async def test_search_uses_the_old_model_until_the_new_one_is_complete(
     db: Database, project: Scope, provider, ten_texts
 ):
-    local = LocalModel()
+    local = local_model()
     await embed(db, project, local)
     assert await serving(db, project, local.name) == local.name
     await embed(db, project, provider, limit=4)
@@ -43,7 +42,7 @@ async def test_search_uses_the_old_model_until_the_new_one_is_complete(
 async def test_a_model_that_refuses_everything_keeps_the_old_one(
     db: Database, project: Scope, provider, simulator, ten_texts
 ):
-    local = LocalModel()
+    local = local_model()
     await embed(db, project, local)
     simulator.switches.bad_text = "number"
     assert (await embed(db, project, provider)).failed == 10

@@ -116,7 +116,7 @@ async def test_prefixes_precede_queries_and_texts(url: str, simulator: OpenAISim
 
 async def test_the_local_model_needs_no_network():
     provider = factory.open_provider(settings())
-    assert (provider.name, provider.dimension) == ("local:wordllama-l2-256", 256)
+    assert (provider.name, provider.dimension) == ("local:e5-small", 384)
     query = await provider.embed_query("when does my parcel arrive")
     near, far = await provider.embed_documents(["Your package will be delivered on Friday.", "We sell blue coats."])
     assert sum(a * b for a, b in zip(query, near, strict=True)) > sum(a * b for a, b in zip(query, far, strict=True))
@@ -132,8 +132,11 @@ def test_openai_without_a_key_is_not_configured():
 @pytest.mark.parametrize(
     ("values", "name", "dimension"),
     [
-        ({}, "local:wordllama-l2-256", 256),
-        ({"embedding_dim": 1536}, "local:wordllama-l2-256", 256),
+        ({}, "local:e5-small", 384),
+        ({"embedding_dim": 1536}, "local:e5-small", 384),
+        ({"embedding_model": "local:use"}, "local:use", 512),
+        ({"embedding_model": "local:use", "openai_api_key": "k"}, "local:use", 512),
+        ({"embedding_provider": "local", "openai_api_key": "k"}, "local:e5-small", 384),
         ({"openai_api_key": "k"}, "openai:text-embedding-3-small", 1536),
         ({"openai_api_key": "k", "embedding_dim": 1536}, "openai:text-embedding-3-small", 1536),
         ({"openai_api_key": "k", "embedding_dim": 512}, "openai:text-embedding-3-small@512", 512),
@@ -149,7 +152,7 @@ def test_model_names_contain_all_that_changes_vectors(values: dict, name: str, d
 
 def test_the_provider_of_stored_vectors_can_be_opened():
     configured = settings(openai_api_key=SecretStr("k"), embedding_document_prefix="passage: ")
-    assert factory.open_provider(configured, "local:wordllama-l2-256").dimension == 256
+    assert factory.open_provider(configured, "local:use").dimension == 512
     assert factory.open_provider(configured, "openai:text-embedding-3-large@512").dimension == 512
     with pytest.raises(Invalid):
         factory.open_provider(configured, "elsewhere:model")

@@ -15,7 +15,7 @@ from proofdesk.indexing.incremental import index_conversations
 from proofdesk.indexing.vector_queries import ChunkCounts
 from proofdesk.projects.scope import Scope
 from proofdesk_simulators.openai import OpenAISimulator
-from tests.support.embedding import LIMITS, OPTIONS
+from tests.support.embedding import HOME, LIMITS, OPTIONS, local_model
 from tests.support.projects import new_project
 from tests.support.transcripts import Line, edit_message, fetch_rows, store_messages
 
@@ -251,9 +251,9 @@ async def test_vectors_of_a_deleted_message_are_deleted(db: Database, project: S
 async def test_a_vector_of_zeros_is_refused(db: Database, project: Scope, ten_texts):
     class Zeros(LocalModel):
         async def embed_documents(self, texts):
-            return [[0.0] * 256 for _ in texts]
+            return [[0.0] * 384 for _ in texts]
 
-    done = await vectors.embed_pending(db, project, Zeros(), replace(OPTIONS, retry_policy=RetryPolicy(1)))
+    done = await vectors.embed_pending(db, project, Zeros(HOME), replace(OPTIONS, retry_policy=RetryPolicy(1)))
     assert (done.processed, done.failed) == (0, 10)
 
 
@@ -267,14 +267,14 @@ async def test_indexing_and_embedding_run_concurrently(db: Database, project: Sc
 
     async def keep_embedding() -> None:
         for _ in range(8):
-            await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
+            await vectors.embed_pending(db, project, local_model(), OPTIONS)
 
     await asyncio.gather(keep_editing(1), keep_editing(2), keep_embedding(), keep_embedding())
-    await vectors.embed_pending(db, project, LocalModel(), OPTIONS)
+    await vectors.embed_pending(db, project, local_model(), OPTIONS)
     assert await vectors.count_chunks(db, project) == ChunkCounts(0, 0, 10, 0)
 
 
-async def test_thousands_of_chunks_take_seconds(db: Database, project: Scope, capsys):
+async def test_thousands_of_chunks_take_seconds(db: Database, project: Scope, provider, capsys):
     count = 2000
     lines = [
         Line(f"Question number {n}: when does the coat that I ordered in week {n % 52} arrive?") for n in range(50)
@@ -284,7 +284,7 @@ async def test_thousands_of_chunks_take_seconds(db: Database, project: Scope, ca
     started = time.perf_counter()
     indexed = await index_conversations(db, project, LIMITS)
     indexed_at = time.perf_counter()
-    done = await vectors.embed_pending(db, project, LocalModel(), vectors.EmbeddingOptions())
+    done = await vectors.embed_pending(db, project, provider, vectors.EmbeddingOptions())
     ended = time.perf_counter()
     with capsys.disabled():
         rates = count / (indexed_at - started), count / (ended - indexed_at)

@@ -20,6 +20,7 @@ from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
 from proofdesk.search.results import SearchQuery
 from tests.support.databases import copy_database
+from tests.support.embedding import HOME, local_model
 from tests.support.many_vectors import DIMENSION, put
 from tests.support.plans import Plans, explained
 from tests.support.projects import new_project
@@ -96,7 +97,9 @@ async def test_embeddings_run_refreshes_statistics(
             return await super().embed_documents(texts)
 
     before = _times(owner_conn)
-    await vectors.embed_pending(desk.db, desk.scope, Watched(), vectors.EmbeddingOptions(batch_size=1, concurrency=1))
+    await vectors.embed_pending(
+        desk.db, desk.scope, Watched(HOME), vectors.EmbeddingOptions(batch_size=1, concurrency=1)
+    )
     # Each time the number of batches has doubled, and at the end.
     assert [times - before for times in analyzed] == [0, 0, 1, 1, 2]
     assert _times(owner_conn) - before == 3
@@ -134,13 +137,13 @@ async def test_search_uses_the_vector_index_of_the_project(
         await desk.talk(line)
     await desk.ready()
     question = SearchQuery("where is my parcel")
-    await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
+    await results.search(db, desk.scope, local_model(), SETTINGS, question)
     assert calls == ["store_nearest"]
     await vector_index.maintain_index(db, database_url, desk.scope)
-    found = await results.search(db, desk.scope, LocalModel(), SETTINGS, question)
+    found = await results.search(db, desk.scope, local_model(), SETTINGS, question)
     assert calls[1:] == ["store_nearest_by_index", "store_nearest"], "the first of them calls the second"
     assert found.results[0].conversation_id == 1
-    owner_conn.execute(f"DROP INDEX {vector_indexes.index_name(desk.scope.project_id, LocalModel().name)}".encode())
+    owner_conn.execute(f"DROP INDEX {vector_indexes.index_name(desk.scope.project_id, local_model().name)}".encode())
 
 
 def _watched(name, query, calls: list[str]):

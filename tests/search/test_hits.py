@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from proofdesk.core import ids
+from proofdesk.core.embedding_models import E5_SMALL
 from proofdesk.errors import Unavailable
-from proofdesk.indexing.embeddings.local import DIMENSION, NAME
+from proofdesk.indexing.embeddings.local import DIMENSIONS
 from proofdesk.indexing.embeddings.provider import ProviderFailed
 from proofdesk.search import fusion
 from proofdesk.search import results as search_results
@@ -19,7 +20,7 @@ from tests.support.search_desk import SETTINGS, START, Desk
 class Broken:
     """A provider that is never available."""
 
-    name, dimension, max_batch = NAME, DIMENSION, 10
+    name, dimension, max_batch = E5_SMALL, DIMENSIONS[E5_SMALL], 10
     learned_max_texts: int | None = None
 
     async def embed_query(self, text: str) -> Sequence[float]:
@@ -48,7 +49,7 @@ async def test_hit_has_every_field_of_the_contract(shop: Desk):
     assert hit.distance is not None
     assert (hit.created_at, hit.conversation_status) == (START + timedelta(days=5, minutes=1), "resolved")
     assert set(answer.took_ms) == {"embed", "query", "total"}
-    assert (answer.embedding_model, answer.degraded, answer.diagnosis) == (NAME, None, None)
+    assert (answer.embedding_model, answer.degraded, answer.diagnosis) == (E5_SMALL, None, None)
 
 
 async def test_vector_search_finds_text_without_shared_words(shop: Desk):
@@ -177,4 +178,4 @@ async def test_previous_model_serves_while_a_new_one_is_built(shop: Desk):
     answer = await search_results.search(
         shop.db, shop.scope, New(), SETTINGS, SearchQuery("shipment delayed", mode="vector")
     )
-    assert (answer.embedding_model, answer.results[0].conversation_id) == (NAME, 1)
+    assert (answer.embedding_model, answer.results[0].conversation_id) == (E5_SMALL, 1)

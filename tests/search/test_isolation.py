@@ -64,7 +64,7 @@ async def test_row_level_security_alone_isolates_search(two: tuple[Desk, Desk]):
         seen = await desk.rows(f"SELECT DISTINCT project_id FROM {table}")
         assert seen == [(desk.scope.project_id,)]
     async with desk.db.scoped(desk.scope) as conn:
-        model = QueryVector("local:wordllama-l2-256", 256, HalfVector([0.0625] * 256))
+        model = QueryVector("local:e5-small", 384, HalfVector([0.05] * 384))
         for store in (semantic_queries.store_nearest, semantic_queries.store_nearest_exact):
             await store(conn, other.scope, model, FilterParams(), 10)
             assert await fetch_nearest(conn) == []

@@ -4,10 +4,10 @@ import pytest
 from pgvector import HalfVector
 
 from proofdesk.indexing import documents
-from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.search import chunk_queries, queries, ranking_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
+from tests.support.embedding import local_model
 from tests.support.plans import explained, rows_read
 from tests.support.search_desk import START, Desk
 
@@ -118,8 +118,8 @@ async def test_longer_conversation_does_not_read_more_chunks(desk: Desk, databas
             length=length,
         )
         await desk.ready()
-        vector = await LocalModel().embed_query("a boiler that drips")
-        model = QueryVector(LocalModel().name, len(vector), HalfVector(list(vector))) if by_meaning else None
+        vector = await local_model().embed_query("a boiler that drips")
+        model = QueryVector(local_model().name, len(vector), HalfVector(list(vector))) if by_meaning else None
         ranking = RankingParams([WeightedTerm(1, f"boiler{length}", 2.0, 1)], [], 100.0, 9, 9, model, 10)
         async with explained(database_url, desk.scope, queries.transaction_settings(100, False)) as (conn, plans):
             found = await (

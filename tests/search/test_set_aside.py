@@ -12,8 +12,8 @@ from proofdesk.chatwoot import sync
 from proofdesk.indexing import documents, transcript_queries, vectors
 from proofdesk.indexing.chunking import chunker
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.incremental import index_conversations
+from tests.support.embedding import local_model
 from tests.support.search_desk import Desk
 
 LIMITS = ChunkLimits(1000, 30)
@@ -168,7 +168,7 @@ async def test_broken_installation_fails_the_run(seven: Desk, monkeypatch: pytes
 async def test_refused_vector_fails_its_chunk_only(seven: Desk, failure: Failure):
     await seven.ready(embed=False)
     failure.plant("54000", "rag_vectors", f"message_id / 100 = {BAD}")
-    done = await vectors.embed_pending(seven.db, seven.scope, LocalModel(), vectors.EmbeddingOptions())
+    done = await vectors.embed_pending(seven.db, seven.scope, local_model(), vectors.EmbeddingOptions())
     assert (done.processed, done.failed, done.pending) == (6, 1, 0)
     rows = await seven.rows("SELECT conversation_id, error FROM rag_chunks WHERE embedding_status = 'failed'")
     assert rows == [(BAD, "planted refusal")]

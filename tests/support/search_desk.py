@@ -8,12 +8,12 @@ from typing import Any
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vectors
 from proofdesk.indexing.chunking.chunker import ChunkLimits
-from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.incremental import index_conversations
 from proofdesk.projects.scope import Scope
 from proofdesk.search import results
 from proofdesk.search.results import Hit, SearchFilters, SearchQuery, SearchResults
 from proofdesk.settings import Settings
+from tests.support.embedding import local_model
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SETTINGS = Settings(embedding_provider="local", chatwoot_base_url="https://desk.example.com/")
@@ -50,12 +50,12 @@ class Desk:
         """Build chunks, keyword index and vectors."""
         await index_conversations(self.db, self.scope, ChunkLimits(1000, 30))
         if embed:
-            await vectors.embed_pending(self.db, self.scope, LocalModel(), vectors.EmbeddingOptions())
+            await vectors.embed_pending(self.db, self.scope, local_model(), vectors.EmbeddingOptions())
 
     async def ask(self, text: str, mode: Any = "hybrid", top_k: int = 10, **filters: Any) -> SearchResults:
         """Search with the local model."""
         question = SearchQuery(text, top_k, mode, SearchFilters(**filters))
-        return await results.search(self.db, self.scope, LocalModel(), SETTINGS, question)
+        return await results.search(self.db, self.scope, local_model(), SETTINGS, question)
 
     async def found(self, text: str, mode: Any = "text", **more: Any) -> list[int]:
         """Return the numbers of the conversations of the hits, best first."""

@@ -1,8 +1,7 @@
 """Creates the provider of the settings, and names its model and vector length."""
 
 from proofdesk.errors import Invalid
-from proofdesk.indexing.embeddings.local import DIMENSION as LOCAL_DIMENSION
-from proofdesk.indexing.embeddings.local import NAME as LOCAL_NAME
+from proofdesk.indexing.embeddings.local import DIMENSIONS as LOCAL_DIMENSIONS
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider, ProviderNotConfigured
 from proofdesk.settings import Settings
@@ -18,8 +17,8 @@ def open_provider(settings: Settings, name: str | None = None) -> EmbeddingProvi
     and `Invalid` when the dimension is unknown or no provider computes vectors of that name.
     """
     name = name or model_name(settings)
-    if name.split("+", 1)[0] == LOCAL_NAME:
-        return LocalModel(name, settings.embedding_query_prefix, settings.embedding_document_prefix)
+    if name in LOCAL_DIMENSIONS:
+        return LocalModel(settings.proofdesk_home, name)
     if not name.startswith("openai:"):
         raise Invalid(f"No configured provider computes vectors of {name!r}. Check EMBEDDING_PROVIDER.")
     return _open_openai(settings, name)
@@ -31,23 +30,23 @@ def model_name(settings: Settings) -> str:
     It contains all that changes a vector: provider, model, a dimension that is not the default, and the prefix.
     """
     if settings.provider == "local":
-        return _with_prefix(LOCAL_NAME, settings)
-    model, dimension = settings.embedding_model, model_dimension(settings)
+        return settings.model
+    model, dimension = settings.model, model_dimension(settings)
     is_default = DIMENSIONS.get(model) == dimension
     return _with_prefix(f"openai:{model}" if is_default else f"openai:{model}@{dimension}", settings)
 
 
 def model_dimension(settings: Settings) -> int:
-    """Return the length of the vectors of the configured model; 256 for the local model.
+    """Return the length of the vectors of the configured model.
 
     Raises `Invalid` when the model is not one of OpenAI's and `EMBEDDING_DIM` is not set.
     """
     if settings.provider == "local":
-        return LOCAL_DIMENSION
-    dimension = settings.embedding_dim or _default_dimension(settings.embedding_model)
+        return LOCAL_DIMENSIONS[settings.model]
+    dimension = settings.embedding_dim or _default_dimension(settings.model)
     if dimension is None:
         raise Invalid(
-            f"EMBEDDING_MODEL={settings.embedding_model!r}: set EMBEDDING_DIM to the length of its vectors; it is "
+            f"EMBEDDING_MODEL={settings.model!r}: set EMBEDDING_DIM to the length of its vectors; it is "
             f"known only for {', '.join(DIMENSIONS)}."
         )
     return dimension

@@ -53,9 +53,7 @@ async def check_model(context: RunbookContext) -> Observation:
     probe = await context.load_once(probes.probe_embedding)
     if probe.kind in ("model", "setting"):
         return fail(probe.message)
-    return await _check_probe(
-        context, "model", f"{context.settings.embedding_model if _remote(context) else 'The local model'} responds."
-    )
+    return await _check_probe(context, "model", f"{context.settings.model} responds.")
 
 
 async def check_dimension(context: RunbookContext) -> Observation:
@@ -135,10 +133,6 @@ async def _check_probe(context: RunbookContext, kind: str, observed: str) -> Obs
     if probe.kind == kind:
         return fail(probe.message)
     return ok(observed) if probe.kind is None else skip("Another check of the provider failed.")
-
-
-def _remote(context: RunbookContext) -> bool:
-    return context.settings.provider == "openai"
 
 
 KEY = fixes.set_variable("OPENAI_API_KEY", "to a valid key")
