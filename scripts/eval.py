@@ -118,7 +118,7 @@ async def _measure(
 
 
 async def _search(db: Database, project_scope: Scope, question: SearchQuery) -> results.SearchResults:
-    return await results.search(db, project_scope, LocalModel(), _settings(), question)
+    return await results.search(db, project_scope, LocalModel(HOME), _settings(), question)
 
 
 def _show(task: str, mode: str, scores: Sequence[Scores], milliseconds: Sequence[float]) -> None:
@@ -227,7 +227,7 @@ async def _project(db: Database, corpus: Path) -> Scope:
         await index_conversations(db, project_scope, ChunkLimits.from_settings(_settings()))
     with _timed("vectors"):
         await vectors.embed_pending(
-            db, project_scope, LocalModel(), vectors.EmbeddingOptions.from_settings(_settings())
+            db, project_scope, LocalModel(HOME), vectors.EmbeddingOptions.from_settings(_settings())
         )
     with _timed("vector index"), embedded.running_server(HOME) as url:
         await vector_index.maintain_index(db, url, project_scope)

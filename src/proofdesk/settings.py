@@ -4,12 +4,10 @@ A field is the lower-cased name of its environment variable. `docs/configuration
 """
 
 import os
-import re
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofdesk.core import embedding_models, redaction, urls
@@ -21,6 +19,7 @@ from proofdesk.core.setting_types import (
     Key,
     Number,
     Origin,
+    Origins,
     Password,
     Proxies,
     Relay,
@@ -29,11 +28,9 @@ from proofdesk.core.setting_types import (
     Text,
     default_home,
     networks,
+    origins,
 )
 from proofdesk.errors import Invalid
-
-_MAX_SHOWN = 80  # characters of a wrong value
-_ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -73,7 +70,9 @@ class Settings(BaseSettings):
     cookie_secure: bool | None = Field(
         default=None, description="Secure flag; unset: if `PUBLIC_URL` or the request is https."
     )
-    cors_origin: str = Field(default="", description="Comma-separated origins that may call the API with credentials.")
+    cors_origin: Origins = Field(
+        default="", description="Comma-separated origins that may call the API with credentials."
+    )
     trusted_proxies: Proxies = Field(
         default="",
         description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are trusted.",
@@ -219,8 +218,7 @@ class Settings(BaseSettings):
     @property
     def provider(self) -> Literal["openai", "local"]:
         """The effective embedding provider."""
-        has_server = self.openai_api_key or self.openai_base_url
-        is_local = self.embedding_model in embedding_models.LOCAL or not has_server
+        is_local = self.embedding_model in embedding_models.LOCAL or not (self.openai_api_key or self.openai_base_url)
         return self.embedding_provider or ("local" if is_local else "openai")
 
     @property
@@ -248,7 +246,7 @@ class Settings(BaseSettings):
     @property
     def cors_origins(self) -> list[str]:
         """The allowed origins, without trailing slashes."""
-        return [o.strip().rstrip("/") for o in self.cors_origin.split(",") if o.strip()]
+        return origins(self.cors_origin)
 
     @property
     def opt_out_words(self) -> list[str]:
@@ -274,22 +272,16 @@ def load() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise Invalid("\n".join(_line(e["loc"], e["input"], e["msg"]) for e in error.errors())) from None
-    for origin in settings.cors_origins:
-        if not _ORIGIN.fullmatch(origin):
-            allowed = "name origins such as https://app.example.com, since their requests carry cookies"
-            raise Invalid(_line(("cors_origin",), origin, allowed))
     if settings.smtp_url is not None and settings.smtp_from is None:
         raise Invalid(_line(("smtp_from",), "", "name the sender, such as Studio <hello@example.com>"))
-    if (settings.model in embedding_models.LOCAL) != (settings.provider == "local"):
-        names = " and ".join(embedding_models.LOCAL)
-        allowed = f"EMBEDDING_PROVIDER=local has the models {names}, and EMBEDDING_PROVIDER=openai all others"
-        raise Invalid(_line(("embedding_model",), settings.model, allowed))
+    if not embedding_models.is_model_of(settings.provider, settings.model):
+        raise Invalid(_line(("embedding_model",), settings.model, embedding_models.ALLOWED))
     return settings
 
 
 def effective_values(settings: Settings) -> dict[str, object]:
     """Return the effective settings by variable name, with masked secrets."""
-    return {name.upper(): _masked(getattr(settings, name)) for name in Settings.model_fields}
+    return {name.upper(): redaction.mask_setting(getattr(settings, name)) for name in Settings.model_fields}
 
 
 def is_secret(name: str) -> bool:
@@ -301,15 +293,6 @@ def _may_hold_secret(name: str) -> bool:
     return is_secret(name) or name.endswith("_base_url")
 
 
-def _masked(value: object) -> object:
-    if isinstance(value, SecretStr):
-        return "********"
-    return urls.masked(str(value)) if isinstance(value, Path | str) else value
-
-
 def _line(loc: tuple[int | str, ...], value: object, allowed: str) -> str:
     name = str(loc[0])
-    value = "********" if is_secret(name) else urls.masked(repr(value))
-    value = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
-    allowed = allowed.removeprefix("Value error, ")
-    return f"{name.upper()}={value}: {allowed[:1].lower()}{allowed[1:]}."
+    return redaction.describe_wrong_value(name.upper(), value, allowed, secret=is_secret(name))

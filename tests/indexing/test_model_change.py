@@ -1,11 +1,18 @@
 """A change of the embedding model: search uses the old vectors until the new ones are complete."""
 
+import psycopg
+
+from proofdesk.database import migrate
 from proofdesk.database.pool import Database
 from proofdesk.indexing import vector_queries, vectors
 from proofdesk.indexing.embeddings import factory
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
+from proofdesk.indexing.vector_queries import ChunkCounts
 from proofdesk.projects.scope import Scope
+from proofdesk.search import results
+from proofdesk.search.results import SearchQuery
 from tests.support.embedding import OPTIONS, local_model, settings
+from tests.support.search_desk import SETTINGS
 from tests.support.transcripts import fetch_rows
 
 MODEL = "openai:text-embedding-3-small@256"
@@ -65,3 +72,34 @@ async def test_another_dimension_is_another_model(db: Database, project: Scope, 
         ("openai:text-embedding-3-small", 1536)
     ]
     await full.aclose()
+
+
+async def test_upgrade_from_wordllama_embeds_all_chunks_again(
+    db: Database, project: Scope, ten_texts, database_url: str, owner_conn: psycopg.Connection
+):
+    await store_vectors_of_wordllama(db, project)
+    owner_conn.execute("DELETE FROM schema_migrations WHERE name = '0055_local_models.sql'")
+    migrate.migrate(database_url)
+    assert await vectors.count_chunks(db, project) == ChunkCounts(10, 0, 0, 0)
+    answer = await results.search(db, project, local_model(), SETTINGS, SearchQuery("blue coat", mode="vector"))
+    assert answer.diagnosis is not None and answer.diagnosis.code == "embeddings_missing"
+    assert (await results.search(db, project, local_model(), SETTINGS, SearchQuery("blue coat"))).results
+    await embed(db, project, local_model())
+    assert await models(db, project) == {"local:e5-small": 10}
+    answer = await results.search(db, project, local_model(), SETTINGS, SearchQuery("Jacken", mode="vector"))
+    assert answer.results and answer.embedding_model == "local:e5-small"
+
+
+async def store_vectors_of_wordllama(db: Database, scope: Scope) -> None:
+    async with db.scoped(scope) as conn:
+        await conn.execute(
+            "UPDATE rag_chunks SET embedding_status = 'ready', embedding_model = 'local:wordllama-l2-256'"
+        )
+        await conn.execute(
+            "INSERT INTO rag_models SELECT project_id, account_scope_id, 'local:wordllama-l2-256', 256, now()"
+            " FROM rag_chunks LIMIT 1"
+        )
+        await conn.execute(
+            "INSERT INTO rag_vectors SELECT project_id, account_scope_id, account_id, message_id, chunk_index,"
+            " 'local:wordllama-l2-256', array_fill(0.1::real, ARRAY[256])::halfvec(256) FROM rag_chunks"
+        )

@@ -4,6 +4,7 @@ import platform
 import sys
 
 E5_SMALL, USE = LOCAL = ("local:e5-small", "local:use")
+ALLOWED = f"EMBEDDING_PROVIDER=local has the models {' and '.join(LOCAL)}, and EMBEDDING_PROVIDER=openai all others"
 # As the markers of its packages in pyproject.toml.
 _RUNS_E5 = sys.platform == "linux" and platform.machine() == "x86_64"
 
@@ -13,3 +14,8 @@ def default_model(provider: str) -> str:
     if provider == "openai":
         return "text-embedding-3-small"
     return E5_SMALL if _RUNS_E5 else USE
+
+
+def is_model_of(provider: str, model: str) -> bool:
+    """Return whether the provider has the model."""
+    return (model in LOCAL) == (provider == "local")

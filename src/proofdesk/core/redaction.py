@@ -1,13 +1,17 @@
 """Removal of secrets from output and logs: the values of secret settings, and credentials in addresses."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from proofdesk.core import urls
 
 MIN_LENGTH = 6
 """Shortest secret that is removed: a shorter one would match ordinary words."""
 _MASK = "********"
+_MAX_SHOWN = 80  # characters of a wrong value
 _secrets: set[str] = set()
 _longest_first: list[str] = []
 
@@ -36,3 +40,18 @@ def redact_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [redact_value(inner) for inner in value]
     return value
+
+
+def mask_setting(value: object) -> object:
+    """Return the value of a setting, masked if it is secret, and without credentials in addresses."""
+    if isinstance(value, SecretStr):
+        return _MASK
+    return urls.masked(str(value)) if isinstance(value, Path | str) else value
+
+
+def describe_wrong_value(variable: str, value: object, allowed: str, *, secret: bool) -> str:
+    """Return one line: the variable, its value (masked if secret) and what is allowed."""
+    shown = _MASK if secret else urls.masked(repr(value))
+    shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
+    allowed = allowed.removeprefix("Value error, ")
+    return f"{variable}={shown}: {allowed[:1].lower()}{allowed[1:]}."

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from proofdesk.core import mail_relay, urls
 
+_ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
 _ENDPOINT = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
@@ -69,6 +70,17 @@ def _proxies_only(text: str) -> str:
     return text
 
 
+def _origins_only(text: str) -> str:
+    if not all(map(_ORIGIN.fullmatch, origins(text))):
+        raise ValueError("name origins such as https://app.example.com, since their requests carry cookies")
+    return text
+
+
+def origins(text: str) -> list[str]:
+    """Return the origins of a comma-separated list, without trailing slashes."""
+    return [origin.strip().rstrip("/") for origin in text.split(",") if origin.strip()]
+
+
 def networks(text: str) -> list[IPv4Network | IPv6Network]:
     """Return the networks of a comma-separated list. Raises ValueError."""
     return [ip_network(name.strip()) for name in text.split(",") if name.strip()]
@@ -92,6 +104,7 @@ Number = Annotated[int | None, BeforeValidator(_blank_is_unset)]
 Key = Annotated[Secret, AfterValidator(_header)]
 Password = Annotated[Secret, AfterValidator(_password)]
 Origin = Annotated[Text, AfterValidator(lambda text: text and urls.origin(text))]
+Origins = Annotated[str, AfterValidator(_origins_only)]
 Service = Annotated[Text, AfterValidator(lambda text: text and urls.service(text))]
 Endpoint = Annotated[Service, AfterValidator(_endpoint)]
 Home = Annotated[Path, AfterValidator(_absolute)]

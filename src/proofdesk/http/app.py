@@ -27,6 +27,7 @@ from proofdesk.http.dependencies import Unauthorized
 from proofdesk.http.errors import INTERNAL_ERROR, HttpError
 from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, layout, routers
+from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings
 
@@ -83,15 +84,14 @@ def _lifespan(loaded: Settings) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with resources.open_resources(loaded) as opened:
             metrics = asyncio.create_task(process_metrics.sample_continuously(opened.db, opened.feed))
-            warm_up = asyncio.create_task(opened.provider.warm_up()) if opened.provider else None
+            warm_up = asyncio.create_task(factory.warm_up(opened.provider))
             # Objects that exist now live as long as the process. Collecting them delayed every hundredth request.
             gc.collect()
             gc.freeze()
             with _call_on_stop(opened.feed.close):
                 yield {"resources": opened, "board": MetricsCache(opened.db, loaded)}
             metrics.cancel()
-            if warm_up:
-                warm_up.cancel()
+            warm_up.cancel()
 
     return lifespan
 

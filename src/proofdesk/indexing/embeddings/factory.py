@@ -24,6 +24,12 @@ def open_provider(settings: Settings, name: str | None = None) -> EmbeddingProvi
     return _open_openai(settings, name)
 
 
+async def warm_up(provider: EmbeddingProvider | None) -> None:
+    """Load a local model, so that the first search does not wait for it. A failure is logged."""
+    if isinstance(provider, LocalModel):
+        await provider.warm_up()
+
+
 def model_name(settings: Settings) -> str:
     """Return the name under which vectors of the configured model are stored. Raises `Invalid` like `model_dimension`.
 

@@ -76,9 +76,6 @@ class OpenAIModel:
     def learned_max_texts(self, texts: int | None) -> None:
         self._capabilities.max_texts = texts
 
-    async def warm_up(self) -> None:
-        """Do nothing: the server is ready."""
-
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Return one vector for each text, of NaN where there is none. Raises `EmbeddingError`."""
         return await self._embed([self._document_prefix + text for text in texts])

@@ -26,10 +26,6 @@ class EmbeddingProvider(Protocol):
     @learned_max_texts.setter
     def learned_max_texts(self, texts: int | None) -> None: ...
 
-    async def warm_up(self) -> None:
-        """Load what the first request would wait for. Raises nothing: the request says what is wrong."""
-        ...
-
     async def embed_documents(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Return one vector of `dimension` numbers for each text, in order. Raises `EmbeddingError`."""
         ...
