@@ -7,7 +7,7 @@ import pytest
 
 from proofdesk import logging as proofdesk_logging
 from proofdesk import settings
-from proofdesk.core import redaction, urls
+from proofdesk.core import embedding_models, redaction, urls
 from proofdesk.errors import Invalid
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
 from proofdesk.settings import Settings
@@ -178,3 +178,23 @@ def test_home_may_start_with_a_tilde(monkeypatch: pytest.MonkeyPatch):
 def test_addresses_without_credentials_are_unchanged():
     text = "write to me@example.com about https://a.example/@me"
     assert urls.masked(text) == text
+
+
+def test_machines_without_the_default_model_use_the_lighter_one(monkeypatch: pytest.MonkeyPatch):
+    assert load(monkeypatch).model == "local:e5-small"
+    monkeypatch.setattr(embedding_models, "_RUNS_E5", False)
+    assert load(monkeypatch).model == "local:use"
+    assert load(monkeypatch, OPENAI_API_KEY="k").model == "text-embedding-3-small"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"EMBEDDING_PROVIDER": "local", "EMBEDDING_MODEL": "text-embedding-3-large"},
+        {"EMBEDDING_PROVIDER": "openai", "EMBEDDING_MODEL": "local:use"},
+        {"EMBEDDING_MODEL": "local:wordllama"},
+    ],
+)
+def test_a_model_of_another_provider_is_refused(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]):
+    with pytest.raises(Invalid, match=r"^EMBEDDING_MODEL=.*local:e5-small and local:use"):
+        load(monkeypatch, **environment)

@@ -5,15 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proofdesk.core import embedding_models
 from proofdesk.core.embedding_models import E5_SMALL, USE
-from proofdesk.errors import Invalid
 from proofdesk.indexing.embeddings import local
 from proofdesk.indexing.embeddings.e5 import weights
 from proofdesk.indexing.embeddings.local import LocalModel
 from proofdesk.indexing.embeddings.provider import ProviderFailed
 from tests.support.embedding import HOME, local_model
-from tests.test_settings import load
 
 
 @pytest.mark.parametrize("name", [E5_SMALL, USE])
@@ -46,23 +43,3 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "models").write_text("a file in the way")
     with pytest.raises(ProviderFailed, match=r"Check that .*models can be written"):
         await LocalModel(tmp_path).embed_query("parcel")
-
-
-def test_machines_without_the_default_model_use_the_lighter_one(monkeypatch: pytest.MonkeyPatch):
-    assert load(monkeypatch).model == E5_SMALL
-    monkeypatch.setattr(embedding_models, "_RUNS_E5", False)
-    assert load(monkeypatch).model == USE
-    assert load(monkeypatch, OPENAI_API_KEY="k").model == "text-embedding-3-small"
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"EMBEDDING_PROVIDER": "local", "EMBEDDING_MODEL": "text-embedding-3-large"},
-        {"EMBEDDING_PROVIDER": "openai", "EMBEDDING_MODEL": "local:use"},
-        {"EMBEDDING_MODEL": "local:wordllama"},
-    ],
-)
-def test_a_model_of_another_provider_is_refused(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]):
-    with pytest.raises(Invalid, match=r"^EMBEDDING_MODEL=.*local:e5-small and local:use"):
-        load(monkeypatch, **environment)
