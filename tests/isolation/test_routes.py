@@ -53,6 +53,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "answer_id": lambda w: str(w.project_id),  # of the answer in `worlds`
     "question": lambda _: "When is the delivery?",
     "useful": lambda _: True,
+    "/answers/{answer_id}/feedback.useful": lambda _: "yes",
     **dict.fromkeys(["comment", "include_private"], lambda _: None),
     "find": lambda _: "Amina",
     **dict.fromkeys(["subject", "text"], lambda _: "Hello"),

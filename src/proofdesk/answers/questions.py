@@ -47,6 +47,16 @@ _ABOUT_US = re.compile(
 )
 
 
+_QUESTION_WORDS = frozenset(
+    """
+    who whom whose what which when where why how did do does is are was were has have had can could will
+    wer wen wem was welche welcher welches welchen wann wo warum wieso wie hat haben ist sind wurde bis
+    кто кого кому что какой какая какое какие какую когда где куда почему зачем сколько как
+    quién quiénes qué cuál cuáles cuándo dónde cómo cuánto cuánta cuántos cuántas
+    """.split()  # noqa: SIM905
+)
+
+
 class QuestionRequired(Invalid):
     """The question is empty or too long."""
 
@@ -88,6 +98,14 @@ class Question:
     @cached_property
     def is_cyrillic(self) -> bool:
         return any("\u0400" <= char <= "\u052f" for char in self.text)
+
+
+def is_question(text: str) -> bool:
+    """Return whether a query is a question: it ends with a question mark, or begins with a question word."""
+    words = text.lower().split()
+    if not len(words) >= 3 or len(text) > MAX_QUESTION_LENGTH:
+        return False
+    return text.rstrip().endswith("?") or text.lstrip().startswith("¿") or words[0] in _QUESTION_WORDS
 
 
 def parse_question(text: str) -> Question:

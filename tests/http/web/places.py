@@ -23,6 +23,8 @@ PAGES = (
     Look("search", "/search?q=delivery"),
     Look("search-thread", "/search?q=delivery", click=".hit-open"),
     Look("search-start", "/search"),
+    Look("search-answer", "/search?q=when+will+the+delivery+arrive%3F"),
+    Look("answers", "/answers"),
     Look("search-nothing", "/search?q=xylophone&mode=text&status=open"),
     Look("conversations", "/conversations"),
     Look("thread", "/conversations", click=".row-link"),

@@ -2,6 +2,7 @@
 
 from proofdesk.http.web import (
     accounts,
+    answers,
     audit,
     composer,
     contacts,
@@ -30,6 +31,7 @@ ROUTERS = [
     projects.router,
     sources.router,
     search.router,
+    answers.router,
     jobs.router,
     conversations.router,
     threads.router,

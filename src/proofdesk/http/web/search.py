@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from proofdesk.answers import questions
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid, NotFound, Unavailable
@@ -107,6 +108,9 @@ def _results(form: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) 
         "chips": filters.filter_chips(form, inboxes),
         "more_url": filters.search_url(replace(form, k=filters.MAX_RESULTS, open=""))
         if len(hits) == form.k and form.k < filters.MAX_RESULTS
+        else "",
+        "ask_url": filters.search_url(replace(form, open="")).replace("/search", "/answers", 1)
+        if answer and form.k < filters.MAX_RESULTS and questions.is_question(form.q)
         else "",
         "can_compose": layout.has_page("/outbound"),
     }

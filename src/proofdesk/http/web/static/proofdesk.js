@@ -99,6 +99,13 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (cited) into.scrollTop = cited.offsetTop - into.clientHeight / 3;
 });
 
+// Leaving the stream cancels the question on the server.
+function cancelAnswer(answer) {
+  answer.querySelector("form").dispatchEvent(new CustomEvent("htmx:abort"));
+  answer.remove();
+  document.getElementById("q")?.focus();
+}
+
 document.addEventListener("click", (event) => {
   const on = (selector) => event.target.closest?.(selector);
   if (on("[data-set-theme]")) theme(on("[data-set-theme]").dataset.setTheme);
@@ -109,6 +116,7 @@ document.addEventListener("click", (event) => {
     closeThread();
   }
   if (on("[data-dismiss]")) on(".toast").remove();
+  if (on("[data-cancel]")) cancelAnswer(on(".answer"));
   if (on("[data-expands]")) {
     const burger = on("[data-expands]");
     burger.setAttribute("aria-expanded", String(burger.getAttribute("aria-expanded") !== "true"));
