@@ -152,7 +152,21 @@ async def test_stopped_reconcile_resumes_and_walks_no_source_twice(
     simulator.journal.clear()
     again = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress, always, found.walked)
     assert again.complete and again.inboxes == found.inboxes
-    assert simulator.journal.count() == 0
+    assert simulator.journal.count() == simulator.journal.count(path="*/profile")
+
+
+async def test_the_token_of_an_agent_proves_nothing(
+    db: Database, project: Scope, simulator: ChatwootSimulator, connect
+):
+    create_conversations(simulator, 3, 1)
+    client = connect(simulator)
+    await sync.run(db, client, project, OPTIONS, ignore_progress)
+    whole = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
+    assert (whole.complete, whole.limited_role) == (True, None)
+    roles = simulator.installation.users[1].roles
+    simulator.shift(lambda: roles.update({1: "agent"}), path="*/profile", times=1)
+    part = await reconcile.run(db, client, project, OPTIONS, FAST, ignore_progress)
+    assert (part.agrees, part.complete, part.limited_role) == (True, False, "agent")
 
 
 async def always() -> bool:

@@ -13,6 +13,7 @@ from proofdesk_simulators import chatwoot, openai
 from proofdesk_simulators.serving import running
 from proofdesk_simulators.telegram import TelegramSimulator as Telegram
 from tests.runbooks.installation import Installation, build
+from tests.support.chatwoot import create_conversations
 
 
 class Proxy:
@@ -32,6 +33,7 @@ class Proxy:
 def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
     """Start the simulated services. Yield each with its address."""
     cw, ai = chatwoot.build("empty"), openai.OpenAISimulator()
+    create_conversations(cw, 3, 2)
     proxy = Proxy(chatwoot.create_app(cw))
     with running(proxy) as cw_url, running(openai.create_app(ai)) as ai_url:
         yield {"chatwoot": (cw, cw_url), "openai": (ai, ai_url), "telegram": telegram_server, "proxy": (proxy, cw_url)}

@@ -29,6 +29,26 @@ FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
         "account",
         lambda i: i.sql("UPDATE project_sources SET account_id = 77, external_id = '77'"),
     ),
+    "/app in the address": ("base-url", lambda i: i.set(chatwoot_base_url=i.settings["chatwoot_base_url"] + "/app")),
+    "/api in the address": ("base-url", lambda i: i.set(chatwoot_base_url=i.settings["chatwoot_base_url"] + "/api/v1")),
+    "https to an http port": (
+        "reachable",
+        lambda i: i.set(chatwoot_base_url=i.settings["chatwoot_base_url"].replace("http:", "https:")),
+    ),
+    "a host that does not exist": ("reachable", lambda i: i.set(chatwoot_base_url="http://chat.invalid")),
+    "a page in place of Chatwoot": ("reachable", lambda i: i.chatwoot.faults.add("200_page")),
+    "a login page in place of the profile": ("token", lambda i: i.chatwoot.faults.add("200_page", path="*/profile")),
+    "basic auth": ("token", lambda i: i.chatwoot.faults.add("401_basic", path="*/profile")),
+    "a redirect to a login": ("token", lambda i: i.chatwoot.faults.add("302_login", path="*/profile")),
+    "JSON of something else": ("token", lambda i: i.chatwoot.faults.add("200_strange", path="*/profile")),
+    "an unpaid plan": ("access", lambda i: i.chatwoot.faults.add("402", path="*/conversations")),
+    "throttled lists": ("access", lambda i: i.chatwoot.faults.add("429", path="*/conversations")),
+    "a suspended account": ("access", lambda i: i.chatwoot.faults.add("401_suspended", path="*/conversations")),
+    "failing lists": ("access", lambda i: i.chatwoot.faults.add("500", path="*/conversations")),
+    "a slow Chatwoot": (
+        "reachable",
+        lambda i: (i.chatwoot.faults.add("delay", delay=1), i.set(chatwoot_timeout_seconds=0.2)),
+    ),
     "a failed run": ("last-run", lambda i: i.failed_run("chatwoot_sync", "Chatwoot answered 500", UPSTREAM)),
 }
 
@@ -99,3 +119,39 @@ async def test_a_failed_run_shows_its_request(installation: Installation):
 async def _cause(installation: Installation) -> str | None:
     result = await installation.run(SLUG)
     return result.cause.check if result.cause else None
+
+
+CAUSES = {
+    ("402", "*/conversations"): "payment (402)",
+    ("429", "*/conversations"): "throttles Proofdesk (429)",
+    ("401_suspended", "*/conversations"): "suspended",
+    ("200_page", "*"): "An HTML page, probably from a proxy,",
+    ("401_basic", "*/profile"): "It asks for a login.",
+    ("502", "*"): "fails",
+}
+
+
+@pytest.mark.parametrize(("fault", "path"), CAUSES)
+async def test_the_cause_says_what_chatwoot_answered(installation: Installation, fault: str, path: str):
+    installation.chatwoot.faults.add(fault, path=path)
+    result = await installation.run(SLUG)
+    assert result.cause is not None and CAUSES[fault, path] in result.cause.message
+    states = {check.id: check.status for check in result.checks}
+    if path != "*/conversations":
+        assert states["header"] == "skip" and states["role"] == states["access"] == "skip"
+
+
+async def test_a_slow_but_working_chatwoot_is_no_finding(installation: Installation):
+    installation.chatwoot.faults.add("delay", delay=0.3)
+    assert (await installation.run(SLUG)).verdict == "ok"
+
+
+async def test_a_token_that_sees_less_than_is_stored_is_noted(installation: Installation):
+    installation.sql(
+        "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, status,"
+        " labels, created_at, updated_at) SELECT project_id, account_scope_id, account_id, conversation_id + 1000 + n,"
+        " inbox_id, status, labels, created_at, updated_at FROM cw_conversations, generate_series(1, 5) n"
+    )
+    result = await installation.run(SLUG)
+    [check] = [c for c in result.checks if c.id == "visibility"]
+    assert check.status == "warn" and "sees 3 conversations of account 1, 12 are stored" in check.observed

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import aiohttp
@@ -18,6 +19,7 @@ import stamina
 
 from proofdesk.chatwoot import parsing, responses, retries
 from proofdesk.chatwoot.responses import ChatwootError, ChatwootRequest, ChatwootResponse
+from proofdesk.core import certificates
 
 TOO_MANY_REQUESTS = 429
 
@@ -259,7 +261,8 @@ class ChatwootClient:
         except TimeoutError as error:
             raise responses.timeout_error(error, request, http_response, self._timeout) from error
         except aiohttp.ClientError as error:
-            raise responses.connection_error(error, request, http_response) from error
+            expects_tls = http_response is None and await self._expects_tls(error)
+            raise responses.connection_error(error, request, http_response, expects_tls=expects_tls) from error
         if http_response.status != 200:
             if http_response.status == TOO_MANY_REQUESTS:
                 self._clock.set(responses.server_time(http_response))
@@ -267,6 +270,11 @@ class ChatwootClient:
         response = responses.parse_response(request, http_response, body)
         self._clock.set(response.server_time)
         return response
+
+    async def _expects_tls(self, error: aiohttp.ClientError) -> bool:
+        """Return whether a port that does not answer http speaks https."""
+        url, connected = urlsplit(self._base_url), not isinstance(error, aiohttp.ClientConnectorError)
+        return connected and url.scheme == "http" and await certificates.speaks_tls(url.hostname or "", url.port or 80)
 
     def _send(self, request: ChatwootRequest) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         url = self._base_url + request.endpoint

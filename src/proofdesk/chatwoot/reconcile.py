@@ -15,6 +15,7 @@ from proofdesk.chatwoot import (
     initial_sync,
     pagination,
     parsing,
+    permissions,
     queries,
     removals,
     sync,
@@ -57,13 +58,15 @@ class InboxComparison:
 class ReconcileResult:
     """The comparisons of each source that was walked to its end; `finished` when that is all of them.
 
-    `binding_error` names bound inboxes that Chatwoot does not show, when there were others to compare.
+    `binding_error` names bound inboxes that Chatwoot does not show, when there were others to compare. `limited_role`
+    is the role of the token's user if it may hide conversations, so that nothing is proved about what Chatwoot has.
     """
 
     walked: dict[str, list[InboxComparison]]
     changes: ImportCounts
     finished: bool = True
     binding_error: SourceBindingError | None = None
+    limited_role: str | None = None
 
     @property
     def inboxes(self) -> list[InboxComparison]:
@@ -73,6 +76,11 @@ class ReconcileResult:
     @property
     def complete(self) -> bool:
         """Whether all that Chatwoot has is stored, and nothing else."""
+        return self.limited_role is None and self.agrees
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all that the token can see is stored, and nothing else."""
         return self.finished and all(inbox.theirs == inbox.ours for inbox in self.inboxes)
 
 
@@ -92,7 +100,9 @@ async def run(
     """
     changes, walked, errors = ImportCounts(), dict(walked or {}), list[SourceBindingError]()
     client = client.with_rate_limit(per_minute)
+    accounts = list[int]()
     for account_id, bound in sync.group_by_account(await sync.bound_sources(db, scope, options.default_account_id)):
+        accounts.append(account_id)
         for source in bound:
             if watermark_name(source) in walked:
                 continue
@@ -112,7 +122,8 @@ async def run(
             walked[watermark_name(source)] = comparisons
     if errors and not walked:
         raise errors[0]
-    return ReconcileResult(walked, changes, binding_error=next(iter(errors), None))
+    role = await permissions.find_limited_role(client, accounts)
+    return ReconcileResult(walked, changes, binding_error=next(iter(errors), None), limited_role=role)
 
 
 @dataclass

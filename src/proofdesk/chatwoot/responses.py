@@ -2,11 +2,20 @@
 
 import builtins
 import email.utils
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ConnectionTimeoutError
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientResponse,
+    ConnectionTimeoutError,
+)
 
 from proofdesk.chatwoot import lenient_json
 from proofdesk.core import retry_after
@@ -67,8 +76,9 @@ class ChatwootError(Unavailable):
 
     `permanent`: the same request will fail again. `forbidden`: the token is valid, but may not do this.
     `token_missing`: no token arrived. `gone`: the record does not exist (C-04). `from_proxy`: something else, such as a
-    proxy, answered. `timed_out`: the response was not complete in time. `outcome_unknown`: the request was a write, and
-    it is not known whether it was carried out.
+    proxy, answered; `html`: with a page. `wrong_address`: CHATWOOT_BASE_URL cannot be right. `timed_out`: the response
+    was not complete in time. `outcome_unknown`: the request was a write, and it is not known whether it was carried
+    out.
     """
 
     code = "chatwoot_sync_failed"
@@ -86,12 +96,14 @@ class ChatwootError(Unavailable):
         from_proxy: bool = False,
         timed_out: bool = False,
         request_sent: bool = True,
+        html: bool = False,
+        wrong_address: bool = False,
     ):
         run_continues = not request.writes and not permanent
         text = f"{message} {_NOTHING_LOST}" if run_continues else message
         super().__init__(text, details=request.error_details(response))
         self.permanent, self.forbidden, self.token_missing, self.gone = permanent, forbidden, token_missing, gone
-        self.from_proxy = from_proxy
+        self.from_proxy, self.html, self.wrong_address, self.timed_out = from_proxy, html, wrong_address, timed_out
         self.status = None if response is None else response.status
         self.too_slow = timed_out or self.status in _TOO_SLOW
         self.outcome_unknown = request.writes and request_sent and self.status not in range(300, 500)
@@ -180,9 +192,18 @@ def truncated_window_error(response: ChatwootResponse) -> ChatwootError:
     return ChatwootError(text, response.request, response.http_response, permanent=True)
 
 
-def connection_error(error: ClientError, request: ChatwootRequest, response: ClientResponse | None) -> ChatwootError:
-    """Return the error for a response that did not arrive, or only in part."""
+def connection_error(
+    error: ClientError, request: ChatwootRequest, response: ClientResponse | None, *, expects_tls: bool = False
+) -> ChatwootError:
+    """Return the error for a response that did not arrive, or only in part.
+
+    `expects_tls` tells that the port speaks https, although the address begins with http. What no retry can repair is
+    permanent: a wrong scheme, a certificate that is not trusted, a host that does not exist.
+    """
     reason = (str(error) or type(error).__name__).rstrip(".")
+    if fault := _address_fault(error, expects_tls=expects_tls):
+        text = f"Chatwoot cannot be reached for {request}: {fault}"
+        return ChatwootError(text, request, response, permanent=True, wrong_address=True, request_sent=False)
     if response is not None:
         return ChatwootError(
             f"The connection broke during Chatwoot's answer to {request}: {reason}.", request, response
@@ -204,7 +225,8 @@ def refusal_error(request: ChatwootRequest, response: ClientResponse, body: byte
     parts = [
         f"Chatwoot answered {status} to {request}: {reason.replace(token, '***').rstrip('.') or 'nothing'}.",
         f"It asks to wait for {wait:g} seconds." if wait else "",
-        _hint(status, request, bad_token=bad_token, from_proxy=from_proxy),
+        (_path_hint(request, response) if status == 404 or from_proxy else "")
+        or _hint(status, request, bad_token=bad_token, from_proxy=from_proxy),
     ]
     return ChatwootError(
         " ".join(filter(None, parts)),
@@ -215,12 +237,35 @@ def refusal_error(request: ChatwootRequest, response: ClientResponse, body: byte
         token_missing=status == 401 and not from_proxy and in_errors,
         gone=status == 404 and not from_proxy and reason == _GONE,
         from_proxy=from_proxy,
+        html=reason == _HTML,
     )
 
 
 def _unexpected_body_error(what: str, request: ChatwootRequest, response: ClientResponse) -> ChatwootError:
-    text = f"Chatwoot answered {request} with {what}. A proxy may have answered in its place; check CHATWOOT_BASE_URL."
-    return ChatwootError(text, request, response, from_proxy=True)
+    hint = _path_hint(request, response) or "A proxy may have answered in its place; check CHATWOOT_BASE_URL."
+    # The page of a proxy stays until somebody acts; waiting for minutes would only delay the message.
+    is_page = what == _HTML
+    text = f"Chatwoot answered {request} with {what}. {hint}"
+    return ChatwootError(text, request, response, from_proxy=True, permanent=is_page, html=is_page)
+
+
+def _address_fault(error: ClientError, *, expects_tls: bool) -> str | None:
+    """Return what is wrong with CHATWOOT_BASE_URL if that is certain, else None."""
+    if expects_tls:
+        return "the port expects https. Begin CHATWOOT_BASE_URL with https://."
+    if isinstance(error, ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error}). Check the host in CHATWOOT_BASE_URL."
+    if isinstance(error, ClientConnectorSSLError) and "wrong version number" in str(error).replace("_", " ").lower():
+        return "the port speaks http, not https. Begin CHATWOOT_BASE_URL with http://, or correct its port."
+    if isinstance(error, ClientConnectorDNSError) and error.os_error.errno == socket.EAI_NONAME:
+        return f"the host {error.host} does not exist. Correct CHATWOOT_BASE_URL."
+    return None
+
+
+def _path_hint(request: ChatwootRequest, response: ClientResponse) -> str:
+    """Return what to do about a path in CHATWOOT_BASE_URL, such as `/app`. Empty if it has none."""
+    path = response.url.path.removesuffix(request.endpoint)
+    return f"Remove {path} from CHATWOOT_BASE_URL: write the address without a path." if path.strip("/") else ""
 
 
 def _hint(status: int, request: ChatwootRequest, *, bad_token: bool, from_proxy: bool) -> str:
@@ -230,6 +275,8 @@ def _hint(status: int, request: ChatwootRequest, *, bad_token: bool, from_proxy:
         return "CHATWOOT_API_TOKEN is not valid there: set the token of an administrator; a proxy may also drop it."
     if status in (401, 403):
         return f"The token is valid, but not for this: make its user an administrator of {_account_name(request)}."
+    if status == 402:
+        return "Chatwoot asks for payment: look at the plan and the state of the account there."
     if status == 404:
         return "Check CHATWOOT_ACCOUNT_ID, the bound sources and CHATWOOT_BASE_URL."
     if status == 429:

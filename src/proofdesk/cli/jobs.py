@@ -125,7 +125,7 @@ def _run_and_print(
     if "inboxes" in result:
         _print_comparison(result)
     counts = [
-        (_label(key), value) for key, value in _flat(result) if isinstance(value, int | str) and key != "complete"
+        (_label(key), value) for key, value in _flat(result) if isinstance(value, int | str) and key not in _SHOWN
     ]
     output.print_table(("Result", "Number"), counts)
     if quarantined := result.get("quarantine"):
@@ -133,6 +133,8 @@ def _run_and_print(
     return None
 
 
+_SHOWN = ("complete", "agrees", "limited_role")
+_MORE = "set CHATWOOT_API_TOKEN to the token of an administrator."
 _COUNTS = ("conversations", "messages", "highest_conversation_id", "highest_message_id")
 
 
@@ -144,7 +146,14 @@ def _print_comparison(result: dict[str, Any]) -> None:
     ]
     counts = ("Conversations", "Messages", "Highest id", "Highest message id")
     output.print_table(("Inbox", "Side", *counts, "Missing", "Removed"), rows)
-    output.print_line("Complete: both sides agree." if result["complete"] else "NOT complete: the sides differ.")
+    output.print_line(_conclusion(result))
+
+
+def _conclusion(result: dict[str, Any]) -> str:
+    agrees = "both sides agree" if result["agrees"] else "the sides differ"
+    if role := result["limited_role"]:
+        return f"As far as this token can see, {agrees}. Its role is {role}, so Chatwoot may have more: {_MORE}"
+    return f"Complete: {agrees}." if result["complete"] else f"NOT complete: {agrees}."
 
 
 def _print_quarantine(items: list[dict[str, Any]]) -> None:

@@ -92,7 +92,12 @@ async def reconcile(context: JobContext) -> RunOutcome:
     prepared = await _prepare(context)
     if reconciled.binding_error:
         raise reconciled.binding_error
-    proof = {"inboxes": [inbox.as_dict() for inbox in reconciled.inboxes], "complete": reconciled.complete}
+    proof = {
+        "inboxes": [inbox.as_dict() for inbox in reconciled.inboxes],
+        "complete": reconciled.complete,
+        "agrees": reconciled.agrees,
+        "limited_role": reconciled.limited_role,
+    }
     return RunOutcome(processed, proof | prepared | repaired)
 
 

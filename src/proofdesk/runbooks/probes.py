@@ -69,7 +69,9 @@ async def probe_chatwoot(context: RunbookContext) -> ChatwootProbe:
     except ChatwootError as error:
         return ChatwootProbe(unreachable=error)
     try:
-        profile = (await client.profile()).object()
+        response = await client.profile()
+        response.list("accounts")  # another page in place of the profile is no proof of the token
+        profile = response.object()
     except ChatwootError as error:
         return ChatwootProbe(version, rejected=error)
     return ChatwootProbe(str(version), roles=_roles(profile))
@@ -86,6 +88,17 @@ async def list_inbox_ids(context: RunbookContext, account_id: int) -> set[int]:
     assert context.resources.chatwoot is not None, "call this after probe_chatwoot"
     response = await context.resources.chatwoot.with_max_attempts(1).inboxes(account_id)
     return {row["id"] for row in response.list("payload") if isinstance(row, dict) and isinstance(row.get("id"), int)}
+
+
+async def probe_account(context: RunbookContext, account_id: int) -> int | ChatwootError:
+    """Return how many conversations of an account the token sees, or the error of that list."""
+    assert context.resources.chatwoot is not None, "call this after probe_chatwoot"
+    client = context.resources.chatwoot.with_max_attempts(1)
+    try:
+        listed = await client.conversations(account_id, 1, "latest")
+    except ChatwootError as error:
+        return error
+    return len(listed.items) if listed.total is None else listed.total
 
 
 async def probe_channel(context: RunbookContext, name: str) -> str:

@@ -132,6 +132,16 @@ async def fetch_project_name(conn: Conn, scope: Scope) -> str:
     return await fetch_value(conn, "SELECT name FROM projects WHERE id = %(project)s", project=scope.project_id)
 
 
+async def count_conversations(conn: Conn, scope: Scope, account_id: int) -> int:
+    """Return the number of stored conversations of an account."""
+    return await fetch_value(
+        conn,
+        "SELECT count(*) FROM cw_conversations WHERE project_id = %(project)s AND account_id = %(account)s",
+        project=scope.project_id,
+        account=account_id,
+    )
+
+
 async def fetch_reading_progress(conn: Conn, scope: Scope) -> ReadingProgress:
     """Return how many conversations of the project are read, chunked and indexed."""
     return await fetch_one(

@@ -56,6 +56,7 @@ CATALOGUE: dict[str, ErrorResponse] = {
     "401_refused": _error(401, "You are not authorized to do this action"),
     "401_bot": _error(401, "Access to this endpoint is not authorized for bots"),
     "401_suspended": _error(401, "Account is suspended"),
+    "402": _error(402, "Upgrade the plan to use this feature"),
     "403": _error(403, "Message status update is only allowed for API inboxes"),
     "404": _error(404, "Resource could not be found"),
     "404_route": ErrorResponse(404, {"status": 404, "error": "Not Found"}),

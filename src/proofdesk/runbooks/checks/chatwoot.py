@@ -1,18 +1,16 @@
 """Chatwoot sync fails: checks the settings, the connection, the token, its role, and the sources."""
 
-import asyncio
+from urllib.parse import urlsplit
 
-from proofdesk.chatwoot.responses import ChatwootError
 from proofdesk.core import urls
 from proofdesk.jobs import catalog
-from proofdesk.projects import source_queries
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes
-from proofdesk.runbooks.checks import database, freshness, workers
-from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
+from proofdesk.runbooks.checks import chatwoot_account, database, freshness, workers
+from proofdesk.runbooks.checks.chatwoot_failures import NOT_REACHED, describe_failure
+from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip
 
 _JOBS = (catalog.SYNC.name, catalog.RECONCILE.name)
-_NOT_REACHED = "An earlier check failed."
 
 
 async def check_base_url(context: RunbookContext) -> Observation:
@@ -22,6 +20,10 @@ async def check_base_url(context: RunbookContext) -> Observation:
         return fail("CHATWOOT_BASE_URL is not set.")
     if "://" not in url:
         return fail(f"CHATWOOT_BASE_URL is {url}, without https://.")
+    if (path := urlsplit(url).path.rstrip("/")).endswith(_PATHS):
+        cause = f"CHATWOOT_BASE_URL contains the path {path}."
+        fix = fixes.set_variable(f"CHATWOOT_BASE_URL={url.removesuffix(path)}", f"(without {path})")
+        return fail(f"CHATWOOT_BASE_URL is {url}.", cause, fix)
     return ok(f"CHATWOOT_BASE_URL is {url}.")
 
 
@@ -44,95 +46,31 @@ async def check_account_setting(context: RunbookContext) -> Observation:
 async def check_reachable(context: RunbookContext) -> Observation:
     """Check that Chatwoot responds at the address."""
     probe = await context.load_once(probes.probe_chatwoot)
-    return fail(probe.unreachable.message) if probe.unreachable else ok(f"Chatwoot {probe.version} responds.")
+    return describe_failure(probe.unreachable) if probe.unreachable else ok(f"Chatwoot {probe.version} responds.")
 
 
 async def check_token_header(context: RunbookContext) -> Observation:
     """Check that proxies pass the header with the token."""
     probe = await context.load_once(probes.probe_chatwoot)
     if probe.unreachable:
-        return skip(_NOT_REACHED)
-    if probe.rejected and probe.rejected.token_missing:
-        return fail("Chatwoot reports a missing token, but Proofdesk sent one.")
-    return ok("The header with the token reaches Chatwoot.")
+        return skip(NOT_REACHED)
+    if probe.rejected is None or (probe.rejected.status == 401 and not probe.rejected.from_proxy):
+        missing = probe.rejected is not None and probe.rejected.token_missing
+        return fail(_NO_TOKEN) if missing else ok("The header with the token reaches Chatwoot.")
+    return skip("Chatwoot did not judge the token.")
 
 
 async def check_token(context: RunbookContext) -> Observation:
     """Check that Chatwoot accepts the token."""
     probe = await context.load_once(probes.probe_chatwoot)
     if probe.unreachable or (probe.rejected and probe.rejected.token_missing):
-        return skip(_NOT_REACHED)
+        return skip(NOT_REACHED)
     if probe.rejected is None:
         return ok("Chatwoot accepts the token.")
-    if probe.rejected.from_proxy:
-        return fail(probe.rejected.message, "Something else, such as a proxy, responds in place of Chatwoot.", _LATER)
-    if probe.rejected.status == 401 and probe.rejected.forbidden:
-        return fail(
-            probe.rejected.message, "The token belongs to a bot or a platform app, which cannot read conversations."
-        )
-    if probe.rejected.status == 401:
-        return fail(probe.rejected.message)
-    return fail(probe.rejected.message, "Chatwoot responds with an error.", _LATER)
-
-
-async def check_account(context: RunbookContext) -> Observation:
-    """Check that the token's user belongs to each account that the project reads."""
-    roles, required_accounts = await _roles(context), await _accounts(context)
-    missing = [str(account) for account in required_accounts if account not in roles]
-    if missing:
-        own = ", ".join(map(str, roles)) or "none"
-        return fail(f"The token's user does not belong to account {', '.join(missing)}. Their accounts: {own}.")
-    if not required_accounts:
-        return skip("No account is configured.")
-    return ok(f"The token's user belongs to account {', '.join(map(str, required_accounts))}.")
-
-
-async def check_role(context: RunbookContext) -> Observation:
-    """Check that the token's user is an administrator."""
-    roles = await _roles(context)
-    accounts = [account for account in await _accounts(context) if account in roles]
-    lower = [f"{roles[account]} in account {account}" for account in accounts if roles[account] != "administrator"]
-    if lower:
-        return fail(f"The role of the token's user is {', '.join(lower)}.")
-    return (
-        ok("The token's user is an administrator.") if accounts else skip("The project reads no account of the token.")
-    )
-
-
-async def check_source(context: RunbookContext) -> Observation:
-    """Check that the project has a source, or can get the default account."""
-    bound = await context.load_once(facts.load_sources)
-    if bound:
-        return ok(f"The project reads {', '.join(s.external_id for s in bound)}.")
-    default = context.settings.chatwoot_account_id
-    if default is None:
-        return fail("The project has no source.", "The project has no source to read.", fixes.BIND)
-    async with context.resources.db.scoped(context.required_scope) as conn:
-        claimed_elsewhere = await source_queries.is_claimed_by_another(conn, context.required_scope, default, None)
-        was_bound_before = await source_queries.was_ever_bound(conn, context.required_scope)
-    if claimed_elsewhere:
-        return fail(f"The project has no source, and another project reads account {default} or one of its inboxes.")
-    if was_bound_before:
-        return fail("All sources of the project were unbound.", "The project has no source to read.", fixes.BIND)
-    return ok(f"The first sync will bind account {default} to the project.")
-
-
-async def check_inboxes(context: RunbookContext) -> Observation:
-    """Check that each bound inbox exists."""
-    bound = [s for s in await context.load_once(facts.load_sources) if s.inbox_id is not None]
-    if not bound:
-        return ok("The project reads whole accounts.")
-    roles = await _roles(context)
-    accounts = sorted({s.account_id for s in bound if s.account_id in roles})
-    try:
-        inbox_ids = await asyncio.gather(*(probes.list_inbox_ids(context, account) for account in accounts))
-    except ChatwootError as error:
-        return fail(error.message, "Chatwoot does not list its inboxes.", _LATER)
-    existing = {(account, inbox) for account, inboxes in zip(accounts, inbox_ids, strict=True) for inbox in inboxes}
-    missing = [s.external_id for s in bound if s.account_id in accounts and (s.account_id, s.inbox_id) not in existing]
-    if missing:
-        return fail(f"Inbox {', '.join(missing)} does not exist, or the token cannot see it.")
-    return ok(f"All {len(bound)} bound inboxes exist.")
+    if probe.rejected.status == 401 and not probe.rejected.from_proxy:
+        bot = "The token belongs to a bot or a platform app, which cannot read conversations."
+        return fail(probe.rejected.message, bot if probe.rejected.forbidden else None)
+    return describe_failure(probe.rejected)
 
 
 async def check_last_run(context: RunbookContext) -> Observation:
@@ -140,20 +78,8 @@ async def check_last_run(context: RunbookContext) -> Observation:
     return await facts.check_last_run(context, *_JOBS)
 
 
-async def _roles(context: RunbookContext) -> dict[int, str]:
-    probe = await context.load_once(probes.probe_chatwoot)
-    if probe.unreachable or probe.rejected:
-        raise CheckSkippedError(_NOT_REACHED)
-    return probe.roles
-
-
-async def _accounts(context: RunbookContext) -> list[int]:
-    bound = await context.load_once(facts.load_sources) if context.scope else []
-    default = context.settings.chatwoot_account_id
-    return sorted({s.account_id for s in bound} or ({default} if default is not None else set()))
-
-
-_LATER = Fix("Look at Chatwoot's own log. Runs continue where they stopped once Chatwoot responds.")
+_NO_TOKEN = "Chatwoot reports a missing token, but Proofdesk sent one."  # noqa: S105, no secret
+_PATHS = ("/app", "/api", "/api/v1", "/app/login", "/auth/sign_in")
 _TOKEN = fixes.set_variable("CHATWOOT_API_TOKEN", "to the access token in an administrator's profile")
 
 RUNBOOK = Runbook(
@@ -218,23 +144,39 @@ RUNBOOK = Runbook(
             "Account",
             "The token's user belongs to the account.",
             "The account does not exist, or the token's user does not belong to it.",
-            check_account,
+            chatwoot_account.check_account,
             fixes.set_variable("CHATWOOT_API_TOKEN", "to the token of a user of the account, or bind another account"),
+        ),
+        Check(
+            "access",
+            "Conversations",
+            "The token can list the conversations of the account.",
+            "Chatwoot refuses the list of conversations.",
+            chatwoot_account.check_access,
+            _TOKEN,
         ),
         Check(
             "role",
             "Role",
             "The token's user is an administrator of the account.",
             "The token belongs to an agent. Chatwoot shows agents a part of the conversations and does not say so.",
-            check_role,
+            chatwoot_account.check_role,
             _TOKEN,
+        ),
+        Check(
+            "visibility",
+            "Visibility",
+            "The token sees at least the conversations that are stored.",
+            "The token sees fewer conversations than are stored.",
+            chatwoot_account.check_visibility,
+            fixes.RECONCILE,
         ),
         Check(
             "source",
             "Source",
             "The project has a source, or can get the default account.",
             "The source is bound to another project.",
-            check_source,
+            chatwoot_account.check_source,
             Fix("Unbind the source from the other project, or bind another inbox to this one.",
                 "POST", "/projects/{id}/sources",
                 {"source_kind": "chatwoot_inbox", "external_id": "…"}, "proofdesk source bind ACCOUNT:INBOX"),
@@ -244,7 +186,7 @@ RUNBOOK = Runbook(
             "Inboxes",
             "Each bound inbox exists.",
             "A bound inbox no longer exists, or the token's user cannot see it.",
-            check_inboxes,
+            chatwoot_account.check_inboxes,
             Fix("Unbind the inbox, then bind one that exists.", "DELETE", "/projects/{id}/sources/{source_id}", None,
                 "proofdesk source unbind ACCOUNT:INBOX"),
         ),
