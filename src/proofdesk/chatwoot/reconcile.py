@@ -6,7 +6,7 @@ position and its counts. At the end it walks the list once more, to find what th
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from proofdesk.chatwoot import (
@@ -22,6 +22,7 @@ from proofdesk.chatwoot import (
 )
 from proofdesk.chatwoot.binding import SourceBindingError
 from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.chatwoot.comparison import InboxComparison as InboxComparison
 from proofdesk.chatwoot.importer import AccountImporter
 from proofdesk.chatwoot.message_importer import ImportCounts
 from proofdesk.chatwoot.responses import ChatwootError
@@ -31,27 +32,6 @@ from proofdesk.core.progress import ReportProgress, ShouldStop, never_stop
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
-
-
-@dataclass
-class InboxComparison:
-    """One inbox: what Chatwoot has, what is stored, and the messages that were missing here or deleted there."""
-
-    inbox_id: int
-    theirs: Counter[str] = field(default_factory=Counter)
-    ours: Counter[str] = field(default_factory=Counter)
-    missing: int = 0
-    removed: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as plain dictionaries."""
-        return vars(self) | {"theirs": dict(self.theirs), "ours": dict(self.ours)}
-
-    @staticmethod
-    def from_dict(stored: dict[str, Any]) -> "InboxComparison":
-        """Return the comparison that `as_dict` made."""
-        theirs, ours = Counter(stored["theirs"]), Counter(stored["ours"])
-        return InboxComparison(stored["inbox_id"], theirs, ours, stored["missing"], stored["removed"])
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,13 @@
 
 import builtins
 import email.utils
-import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ClientError,
-    ClientResponse,
-    ConnectionTimeoutError,
-)
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ConnectionTimeoutError
 
-from proofdesk.chatwoot import lenient_json
+from proofdesk.chatwoot import addresses, lenient_json
 from proofdesk.core import retry_after
 from proofdesk.errors import Unavailable
 
@@ -201,7 +192,7 @@ def connection_error(
     permanent: a wrong scheme, a certificate that is not trusted, a host that does not exist.
     """
     reason = (str(error) or type(error).__name__).rstrip(".")
-    if fault := _address_fault(error, expects_tls=expects_tls):
+    if fault := addresses.find_fault(error, expects_tls=expects_tls):
         text = f"Chatwoot cannot be reached for {request}: {fault}"
         return ChatwootError(text, request, response, permanent=True, wrong_address=True, request_sent=False)
     if response is not None:
@@ -247,19 +238,6 @@ def _unexpected_body_error(what: str, request: ChatwootRequest, response: Client
     is_page = what == _HTML
     text = f"Chatwoot answered {request} with {what}. {hint}"
     return ChatwootError(text, request, response, from_proxy=True, permanent=is_page, html=is_page)
-
-
-def _address_fault(error: ClientError, *, expects_tls: bool) -> str | None:
-    """Return what is wrong with CHATWOOT_BASE_URL if that is certain, else None."""
-    if expects_tls:
-        return "the port expects https. Begin CHATWOOT_BASE_URL with https://."
-    if isinstance(error, ClientConnectorCertificateError):
-        return f"its certificate is not trusted ({error.certificate_error}). Check the host in CHATWOOT_BASE_URL."
-    if isinstance(error, ClientConnectorSSLError) and "wrong version number" in str(error).replace("_", " ").lower():
-        return "the port speaks http, not https. Begin CHATWOOT_BASE_URL with http://, or correct its port."
-    if isinstance(error, ClientConnectorDNSError) and error.os_error.errno == socket.EAI_NONAME:
-        return f"the host {error.host} does not exist. Correct CHATWOOT_BASE_URL."
-    return None
 
 
 def _path_hint(request: ChatwootRequest, response: ClientResponse) -> str:
