@@ -36,7 +36,8 @@ reference at `/v1/openapi.json`, for programs, and at `/docs`.
 - **Answers.** `{"ok": true, …, "request_id"}`; for every error `{"ok": false, "error": "<code>", "message",
   "request_id", "details"?}`, where `details.runbook` names the runbook that finds the cause. Times are UTC with `Z`.
 - **Authentication.** *Session*: sign in, and keep the cookies. *Token*: also send the value of the cookie `csrf_token`
-  in the header `x-csrf-token`. *Project*: also select a project.
+  in the header `x-csrf-token`. *Project*: also select a project. A
+  request may name the project that it is for in the header `X-Project-Id`: if another one is active, nothing happens.
 - **Ids.** A contact is `cwc:<project>:<account>:<contact>`, a conversation `cw:<project>:<account>:<conversation>`, a
   message `cwmsg:<project>:<account>:<message>`, with the numbers of Chatwoot.
 

@@ -26,7 +26,7 @@ from proofdesk.http.cookies import clear_session_cookies, session_token
 from proofdesk.http.dependencies import Unauthorized
 from proofdesk.http.errors import INTERNAL_ERROR, HttpError
 from proofdesk.http.responses import failure
-from proofdesk.http.web import assets, layout, routers
+from proofdesk.http.web import assets, error_pages, routers
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings
@@ -134,8 +134,8 @@ async def _error_to_json(request: Request, error: Exception) -> Response:
 async def _error_to_page(request: Request, error: Exception) -> Response:
     described = _describe(error)
     if isinstance(error, Unauthorized):
-        return layout.redirect_to_login(request)
-    return await layout.render_error(request, described)
+        return error_pages.redirect_to_login(request)
+    return await error_pages.render_error(request, described)
 
 
 def _describe(error: Exception) -> HttpError:

@@ -1,7 +1,7 @@
 """What a handler can depend on, as types of parameters: resources, and the right that the handler needs.
 
-A handler that takes none of `CurrentSession`, `ProjectReader`, `ProjectEditor`, `NamedProject`, `OwnedProject` and
-`Owner` is public.
+A handler that takes none of `CurrentSession`, `OptionalProject`, `ProjectReader`, `ProjectEditor`, `NamedProject`,
+`OwnedProject` and `Owner` is public.
 """
 
 from collections.abc import Callable, Coroutine
@@ -42,6 +42,12 @@ class ActiveProjectRequired(Conflict):
     """The session has no active project, or its user may not enter it."""
 
     code = "active_project_required"
+
+
+class ProjectChanged(Conflict):
+    """The request was made for another project than the active one."""
+
+    code = "project_changed"
 
 
 # Resources --------------------------------------------------------------------------------------------------------
@@ -88,13 +94,25 @@ async def current_session(request: Request) -> ActiveSession:
     if session is None:
         raise Unauthorized("There is no session, or it has ended. Sign in first.")
     if request.method not in csrf.SAFE_METHODS:
-        csrf.check(session.csrf_token, await _csrf_token(request))
+        csrf.check(session.csrf_token, await _field_or_header(request, "x-csrf-token", "csrf_token"))
     return session
 
 
-async def project_reader(request: Request, session: Annotated[ActiveSession, Depends(current_session)]) -> Scope:
-    """Return the scope of the active project, for reading. Raises `ActiveProjectRequired`."""
-    scope = active_scope(request, session)
+async def optional_project(
+    request: Request, session: Annotated[ActiveSession, Depends(current_session)]
+) -> Scope | None:
+    """Return the scope of the active project, None without one. Raises `ProjectChanged` if the request names another.
+
+    A page that is opened shows the active project, whichever the page with the link to it belonged to.
+    """
+    named = None if opens_page(request) else await _field_or_header(request, "x-project-id", "project_id")
+    if named and named.strip().lower() != str(session.active_project_id):
+        raise await _project_changed(request, session, named)
+    return active_scope(request, session)
+
+
+async def project_reader(scope: Annotated[Scope | None, Depends(optional_project)]) -> Scope:
+    """Return the scope of the active project, for reading. Raises `ActiveProjectRequired` or `ProjectChanged`."""
     if scope is None:
         raise ActiveProjectRequired("No project is active. Choose one first: POST /projects/{id}/select.")
     return scope
@@ -128,11 +146,14 @@ async def owner(session: Annotated[ActiveSession, Depends(current_session)]) -> 
 
 OptionalSession = Annotated[ActiveSession | None, Depends(optional_session)]
 CurrentSession = Annotated[ActiveSession, Depends(current_session)]
+OptionalProject = Annotated[Scope | None, Depends(optional_project)]
 ProjectReader = Annotated[Scope, Depends(project_reader)]
 ProjectEditor = Annotated[Scope, Depends(project_editor)]
 NamedProject = Annotated[Scope, Depends(named_project)]
 OwnedProject = Annotated[ProjectOwner, Depends(project_owner)]
 Owner = Annotated[ActiveSession, Depends(owner)]
+IN_PROJECT = [Depends(optional_project)]
+"""For routes that use the active project, if there is one, without a scope as a parameter."""
 
 
 async def enter_project(request: Request, session: UserSession, project_id: str) -> Scope:
@@ -141,6 +162,11 @@ async def enter_project(request: Request, session: UserSession, project_id: str)
     if parsed_id is None:
         raise Invalid("A project id must be a UUID.", code="invalid_project_id")
     return await project_scope.enter(request.state.resources.db, actor(request, session), parsed_id)
+
+
+def opens_page(request: Request) -> bool:
+    """Return whether htmx opens a page, rather than acting on the one that is shown or updating a part of it."""
+    return request.method in csrf.SAFE_METHODS and request.headers.get("hx-request-type") == "full"
 
 
 def actor(request: Request, session: UserSession) -> sessions.Actor:
@@ -190,9 +216,24 @@ def is_form(content_type: str) -> bool:
     return content_type.split(";")[0].strip().lower() in ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-async def _csrf_token(request: Request) -> str | None:
-    header = request.headers.get("x-csrf-token")
-    if header is None and is_form(request.headers.get("content-type", "")):
-        field = (await request.form()).get("csrf_token")
-        return field if isinstance(field, str) else None
-    return header
+async def _field_or_header(request: Request, header: str, field: str) -> str | None:
+    """Return a value that scripts and API clients send as a header, and forms as a field."""
+    value = request.headers.get(header)
+    if value is None and is_form(request.headers.get("content-type", "")):
+        content = (await request.form()).get(field)
+        return content if isinstance(content, str) else None
+    return value
+
+
+async def _project_changed(request: Request, session: ActiveSession, named: str) -> ProjectChanged:
+    visible = await projects.list_visible(request.state.resources.db, actor(request, session))
+    names = {str(project.id): project.name for project in visible}
+    named_id, active_id = named.strip().lower(), str(session.active_project_id)
+    back = f"Go back to {names[named_id]}?" if named_id in names else "You can no longer open the project of this page."
+    switched = f"You switched to {names[active_id]}." if active_id in names else "You left the project."
+    details = {
+        "project_id": named_id if named_id in names else None,
+        "project": names.get(named_id),
+        "active_project_id": session.active_project_id,
+    }
+    return ProjectChanged(f"{switched} {back}", details=details)

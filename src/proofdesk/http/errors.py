@@ -66,6 +66,7 @@ def inherited_codes(route: APIRoute, method: str) -> Codes:
         (_depends_on(route, dependencies.current_session), 401, "unauthorized"),
         (changes and _depends_on(route, dependencies.current_session), 403, "csrf_invalid"),
         (_depends_on(route, dependencies.project_reader), 409, "active_project_required"),
+        (_depends_on(route, dependencies.optional_project), 409, "project_changed"),
         (_depends_on(route, dependencies.named_project), 400, "invalid_project_id"),
         (_depends_on(route, dependencies.named_project), 404, "project_not_found"),
         (_depends_on(route, dependencies.project_owner), 403, "forbidden"),

@@ -149,7 +149,7 @@ class AllowedOrigins(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["x-csrf-token", "x-request-id"],
+            allow_headers=["x-csrf-token", "x-project-id", "x-request-id"],
             expose_headers=["x-request-id", "retry-after"],
             allow_credentials=True,
         )

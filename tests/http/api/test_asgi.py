@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proofdesk.database.pool import Database
 from proofdesk.http import app as http_app
-from proofdesk.http.web import layout
+from proofdesk.http.web import error_pages
 from proofdesk.settings import Settings
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -32,7 +32,7 @@ async def test_without_its_database_the_server_is_healthy_but_not_ready():
         assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")
         assert "postgresql://" not in answer.text
         assert page.status_code == 503 and "away" in page.text and 'aria-label="Pages"' not in page.text
-        assert layout.HINTS[503] in page.text
+        assert error_pages.HINTS[503] in page.text
 
 
 async def test_with_a_missing_migration_the_server_is_not_ready(

@@ -8,7 +8,7 @@ import pytest
 
 from proofdesk.accounts import accounts
 from proofdesk.database.pool import Database
-from proofdesk.http.web import assets, layout, view_models
+from proofdesk.http.web import assets, error_pages, layout, view_models
 from tests.support import stories
 from tests.support.pages import HTML, PART
 from tests.support.server import Cast
@@ -58,9 +58,13 @@ def test_a_path_of_ours_is_kept():
     assert layout.safe_path("/search?q=a%2Fb&mode=text") == "/search?q=a%2Fb&mode=text"
 
 
-async def test_htmx_is_sent_to_the_login_page_as_a_whole(anyone: httpx2.AsyncClient):
-    answer = await anyone.get("/search?q=x", headers=PART)
-    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/login")
+async def test_htmx_leaves_a_page_only_for_another_page(anyone: httpx2.AsyncClient):
+    opened = await anyone.get("/search?q=x", headers=HTML | {"hx-request": "true", "hx-request-type": "full"})
+    assert (opened.status_code, opened.headers["hx-redirect"]) == (401, "/login?next=/search%3Fq%3Dx")
+    part = await anyone.get("/search?q=x", headers=PART)
+    assert (
+        part.status_code == 401 and "hx-redirect" not in part.headers and '"unauthorized"' in part.headers["hx-trigger"]
+    )
 
 
 async def test_evidence_is_shown_with_its_author_place_and_time(told: Cast):
@@ -174,7 +178,7 @@ async def test_an_error_leaves_somebody_signed_in_among_the_pages(cast: Cast, an
     ):
         page = await doing
         assert page.status_code == status and 'aria-label="Pages"' in page.text, (status, page.status_code)
-        hint = layout.HINTS["csrf_invalid"] if "csrf_invalid" in page.text else layout.HINTS[status]
+        hint = error_pages.HINTS["csrf_invalid"] if "csrf_invalid" in page.text else error_pages.HINTS[status]
         assert hint in page.text and page.headers["x-request-id"] in page.text
     stranger = await anyone.get("/nowhere", headers=HTML)
     assert stranger.status_code == 404 and 'aria-label="Pages"' not in stranger.text

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
 from proofdesk.http import runbook_context
-from proofdesk.http.dependencies import CurrentSession, OptionalSession
+from proofdesk.http.dependencies import IN_PROJECT, CurrentSession, OptionalSession
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import OptionalTime
 from proofdesk.http.responses import JsonEnvelope, success
@@ -88,7 +88,7 @@ async def list_runbooks(session: CurrentSession) -> JsonEnvelope:
     return success(runbooks=[to_answer(RunbookSchema, runbook) for runbook in registry.list_runbooks()])
 
 
-@router.post("/runbooks/{slug}/run", summary="Run a runbook", response_model=DiagnosisAnswer)
+@router.post("/runbooks/{slug}/run", summary="Run a runbook", response_model=DiagnosisAnswer, dependencies=IN_PROJECT)
 async def run(request: Request, session: CurrentSession, slug: Slug, body: RunbookBody) -> JsonEnvelope:
     """Runs the checks and names the cause. Changes nothing."""
     runbook = registry.get_runbook(slug)
@@ -96,7 +96,7 @@ async def run(request: Request, session: CurrentSession, slug: Slug, body: Runbo
     return success(**vars(await execution.run_checks(context, runbook)))
 
 
-@router.post("/runbooks/run", summary="Run all runbooks", response_model=DiagnosesAnswer)
+@router.post("/runbooks/run", summary="Run all runbooks", response_model=DiagnosesAnswer, dependencies=IN_PROJECT)
 async def run_all(request: Request, session: CurrentSession, body: AuthCheckBody) -> JsonEnvelope:
     """Runs every runbook at once. Changes nothing."""
     context = await runbook_context.build_context(request, session, sent_at=body.client_time)

@@ -13,8 +13,8 @@ from proofdesk.answers.answer import Answer
 from proofdesk.answers.answer_queries import AnswerFilter
 from proofdesk.answers.asking import AnswerRequest
 from proofdesk.errors import ProofdeskError
-from proofdesk.http import dependencies, errors
-from proofdesk.http.dependencies import CurrentSession, ProjectEditor, ProjectReader, Resources, Route
+from proofdesk.http import errors
+from proofdesk.http.dependencies import CurrentSession, OptionalProject, ProjectEditor, ProjectReader, Resources, Route
 from proofdesk.http.web import answer_views, filters, layout, projects
 from proofdesk.http.web.filters import SearchForm
 from proofdesk.projects.scope import Scope
@@ -38,10 +38,14 @@ async def ask_question(request: Request, resources: Resources, scope: ProjectEdi
 
 @router.get("/answers")
 async def list_answers(
-    request: Request, resources: Resources, session: CurrentSession, status: str = "", page: str = ""
+    request: Request,
+    resources: Resources,
+    session: CurrentSession,
+    scope: OptionalProject,
+    status: str = "",
+    page: str = "",
 ) -> Response:
     """Show asked questions, or those without an answer."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)

@@ -10,8 +10,7 @@ from fastapi.responses import Response
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditEvent, AuditFilter
 from proofdesk.evidence import references
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
+from proofdesk.http.dependencies import CurrentSession, Db, OptionalProject, ProjectReader, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.layout import Choice
 
@@ -51,10 +50,14 @@ class AuditRow:
 
 @router.get("/audit")
 async def show_audit(
-    request: Request, db: Db, session: CurrentSession, event_filter: EventFilter, page: str = "1"
+    request: Request,
+    db: Db,
+    session: CurrentSession,
+    scope: OptionalProject,
+    event_filter: EventFilter,
+    page: str = "1",
 ) -> Response:
     """Show a page of events, newest first."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)

@@ -37,7 +37,10 @@ SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
 
 @dataclass(frozen=True)
 class DraftForm:
-    """The values of the form. `to` is the chosen recipient; `find` is an address or a name to search for."""
+    """The values of the form. `to` is the chosen recipient; `find` is an address or a name to search for.
+
+    `origin` is what the link to the form named. The browser keeps unsent text separately for each.
+    """
 
     channel: str = "chatwoot"
     to: str = ""
@@ -47,6 +50,7 @@ class DraftForm:
     scheduled_at: str = ""
     evidence: list[str] = field(default_factory=list)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    origin: str = ""
 
     @property
     def recipient(self) -> str:
@@ -62,7 +66,7 @@ class DraftForm:
 def prefilled_form(channel: str, to: str, refs: list[str]) -> DraftForm:
     """Return a form that contains only what the link to it names."""
     default_channel = channel if channel in outbound_views.CHANNELS else "email" if "@" in to else "chatwoot"
-    return DraftForm(default_channel, to=to[:500], evidence=refs)
+    return DraftForm(default_channel, to=to[:500], evidence=refs, origin=" ".join([to[:500], *refs]).strip())
 
 
 @router.get("/recipients")
@@ -94,11 +98,12 @@ async def draft(
     scheduled_at: Text = "",
     evidence_refs: Annotated[list[str] | None, Form()] = None,
     idempotency_key: Text = "",
+    origin: Text = "",
     preview: Text = "",
 ) -> Response:
     """Create a draft and go to its page. With `preview`, only show what the draft would be."""
     content = text.replace("\r\n", "\n")
-    form = DraftForm(channel, to, find, subject, content, scheduled_at, evidence_refs or [], idempotency_key)
+    form = DraftForm(channel, to, find, subject, content, scheduled_at, evidence_refs or [], idempotency_key, origin)
     if preview and layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_preview.html", {"preview": _preview(form)})
     if preview:

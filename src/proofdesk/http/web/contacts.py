@@ -7,8 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import contacts
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import CurrentSession, Db, ProjectReader, Route
+from proofdesk.http.dependencies import CurrentSession, Db, OptionalProject, ProjectReader, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.http.web.policies import CHANGED
 from proofdesk.outbound import policies, recipients
@@ -21,9 +20,10 @@ MOST_WRITTEN = 20
 
 
 @router.get("/contacts")
-async def list_contacts(request: Request, db: Db, session: CurrentSession, q: str = "", page: str = "1") -> Response:
+async def list_contacts(
+    request: Request, db: Db, session: CurrentSession, scope: OptionalProject, q: str = "", page: str = "1"
+) -> Response:
     """Show a page of contacts. `q` searches names, addresses, phone numbers and identifiers."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     number = layout.parse_page_number(page)

@@ -9,8 +9,7 @@ from fastapi.responses import Response
 
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import InboxRow
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import CurrentSession, Db, Route
+from proofdesk.http.dependencies import CurrentSession, Db, OptionalProject, Route
 from proofdesk.http.web import layout, projects, view_models
 from proofdesk.http.web.filters import STATUSES
 from proofdesk.http.web.layout import Choice
@@ -43,10 +42,10 @@ async def list_conversations(
     request: Request,
     db: Db,
     session: CurrentSession,
+    scope: OptionalProject,
     conversation_filter: Annotated[ConversationFilter, Depends(parse_filter)],
 ) -> Response:
     """Show a page of conversations."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     inbox, first = (

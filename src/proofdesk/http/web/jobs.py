@@ -8,8 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.dashboard import status as standing
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Route
+from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalProject, ProjectEditor, ProjectReader, Route
 from proofdesk.http.web import layout, projects, run_views, view_models
 from proofdesk.indexing import vectors
 from proofdesk.jobs import catalog, runs, schedules
@@ -27,12 +26,12 @@ async def show_jobs(
     db: Db,
     settings: Config,
     session: CurrentSession,
+    scope: OptionalProject,
     job_type: str = "",
     status: str = "",
     page: str = "1",
 ) -> Response:
     """Show the running jobs, the schedules, and a page of the history."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     run_filter = run_views.RunFilter.parse(job_type, status, page)

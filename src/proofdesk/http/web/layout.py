@@ -1,15 +1,14 @@
 """What all pages share: frame, templates, redirect to the login page, errors."""
 
-import asyncio
 import json
 import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -19,12 +18,9 @@ from proofdesk.core import bidi
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies, errors
-from proofdesk.http.cookies import clear_session_cookies, session_token
-from proofdesk.http.errors import HttpError
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
 from proofdesk.projects import projects
-from proofdesk.runbooks import registry
 
 log = logging.get_logger(__name__)
 
@@ -54,19 +50,6 @@ NAVIGATION = (
     NavigationEntry("/projects", "Projects", "folder", starts_group=True),
     NavigationEntry("/settings", "Settings", "settings"),
 )
-
-HINTS = {
-    "csrf_invalid": "The page was open for too long, or in another session. Go back, reload the page and try again.",
-    400: "Go back and correct the input.",
-    403: "Ask the owner of this installation or the creator of the project.",
-    404: "The address may be wrong, or the page belongs to another project than the active one.",
-    409: "Go back, reload the page and check the current state.",
-    500: "Try again. If the error remains, give the request id below to your administrator.",
-    503: "Try again in a minute. If the error remains, give the request id below to your administrator.",
-}
-"""What the user can do about an error, by its code or else its status."""
-
-FRAME_TIMEOUT_SECONDS = 2.0  # how long an error page waits for its frame, in seconds
 
 
 @dataclass(frozen=True)
@@ -105,19 +88,26 @@ def render_page(
 
 
 def render_partial(
-    request: Request, template: str, values: dict[str, Any], status: int = 200, *, toast: str = "", tone: str = "good"
+    request: Request,
+    template: str,
+    values: dict[str, Any],
+    status: int = 200,
+    *,
+    toast: str = "",
+    headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
     """Return a part of a page for htmx. `toast` reports what was done."""
-    headers = _toast(toast, tone) if toast else None
+    headers = toast_header(toast, "good") if toast else headers
     return HTMLResponse(_render(template, _common_values(request) | values), status, headers)
 
 
 def toast_response(text: str, tone: str = "good") -> Response:
     """Return only a toast: htmx keeps the page as it is."""
-    return Response(status_code=204, headers=_toast(text, tone))
+    return Response(status_code=204, headers=toast_header(text, tone))
 
 
-def _toast(text: str, tone: str) -> dict[str, str]:
+def toast_header(text: str, tone: str) -> dict[str, str]:
+    """Return the header that makes htmx show a toast."""
     return {"hx-trigger": json.dumps({"toast": {"text": bidi.without_formatting(text), "tone": tone}})}
 
 
@@ -149,7 +139,12 @@ def _navigation(path: str) -> list[NavigationEntry]:
 def _common_values(request: Request) -> dict[str, Any]:
     """Return the values that every template may use."""
     session: UserSession | None = request.scope.get(dependencies.SESSION)
-    return {"csrf_token": session.csrf_token if session else ""}
+    return {
+        "csrf_token": session.csrf_token if session else "",
+        "project_id": str(session.active_project_id or "") if session else "",
+        "username": session.username if session else "",
+        "csrf_cookie": request.state.resources.settings.csrf_cookie_name,
+    }
 
 
 def parse_page_number(text: str) -> int:
@@ -160,49 +155,6 @@ def parse_page_number(text: str) -> int:
 def wants_partial(request: Request) -> bool:
     """Return whether htmx requests only a part of the page."""
     return request.headers.get("hx-request-type") == "partial"
-
-
-def redirect_to_login(request: Request) -> Response:
-    """Redirect a user without a session to the login page, and back to the requested page after it."""
-    url = request.url
-    target = f"{url.path}?{url.query}" if url.query else url.path
-    login = f"/login?next={quote(target, safe='/')}" if request.method == "GET" else "/login"
-    if "hx-request" in request.headers:
-        response: Response = Response(status_code=401, headers={"hx-redirect": "/login"})
-    else:
-        response = RedirectResponse(login, 303)
-    if session_token(request):
-        clear_session_cookies(response, request.state.resources.settings)
-    return response
-
-
-async def render_error(request: Request, failure: HttpError) -> HTMLResponse:
-    """Return an error as a page, or as a notice where htmx requested a part. It links to the runbook of the error."""
-    values = {
-        "status": failure.status,
-        "code": failure.code,
-        "message": failure.message,
-        "hint": HINTS.get(failure.code) or HINTS.get(failure.status, ""),
-        "runbook": registry.runbook_for_error(failure.code, failure.details.get("cause")) or "",
-        "request_id": request.scope.get(dependencies.REQUEST_ID, ""),
-    }
-    if wants_partial(request):
-        return render_partial(request, "errors/_notice.html", values, failure.status)
-    page_frame = None if failure.code == "database_unavailable" else await _load_frame_if_possible(request)
-    return render_page(
-        request, "errors/page.html", values, frame=page_frame, status=failure.status, headers=failure.headers
-    )
-
-
-async def _load_frame_if_possible(request: Request) -> Frame | None:
-    """Return the frame for a signed-in user; None when reading it fails, because that may be the error itself."""
-    try:
-        async with asyncio.timeout(FRAME_TIMEOUT_SECONDS):
-            session = await dependencies.optional_session(request)
-            return await load_frame(request, request.state.resources.db, session) if session else None
-    except Exception:  # an error page must be shown in any case
-        log.exception("error page without frame")
-        return None
 
 
 def error_status(error: ProofdeskError | None) -> int:

@@ -11,8 +11,16 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectEditor, ProjectReader, Resources, Route
+from proofdesk.http.dependencies import (
+    Config,
+    CurrentSession,
+    Db,
+    OptionalProject,
+    ProjectEditor,
+    ProjectReader,
+    Resources,
+    Route,
+)
 from proofdesk.http.web import composer, layout, outbound_views, policies, projects, sending, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import approval, messages, preflight, recipients
@@ -45,6 +53,7 @@ GATED = ("draft", "approved", "failed", "blocked_opt_out")
 async def show_outbound(
     request: Request,
     session: CurrentSession,
+    scope: OptionalProject,
     status: str = "",
     channel: str = "",
     q: str = "",
@@ -56,7 +65,6 @@ async def show_outbound(
     done: str = "",
 ) -> Response:
     """Show a page of messages, newest first; with `compose`, the form that writes one."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     if compose:

@@ -8,8 +8,7 @@ from fastapi.responses import Response
 
 from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import Config, CurrentSession, Db, Route
+from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalProject, Route
 from proofdesk.http.web import layout, outbound_views, projects, view_models
 from proofdesk.jobs import catalog
 from proofdesk.jobs.run_queries import Run
@@ -22,9 +21,10 @@ STALE_AFTER = timedelta(hours=1)
 
 
 @router.get("/")
-async def show_overview(request: Request, db: Db, settings: Config, session: CurrentSession) -> Response:
+async def show_overview(
+    request: Request, db: Db, settings: Config, session: CurrentSession, scope: OptionalProject
+) -> Response:
     """Show freshness, chunks, messages per day, outbound states and recent failures."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     project_overview = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())

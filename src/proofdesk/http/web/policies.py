@@ -8,8 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.session_queries import UserSession
 from proofdesk.errors import Invalid, ProofdeskError
-from proofdesk.http import dependencies
-from proofdesk.http.dependencies import CurrentSession, Db, ProjectEditor, Route
+from proofdesk.http.dependencies import CurrentSession, Db, OptionalProject, ProjectEditor, Route
 from proofdesk.http.web import layout, outbound_views, projects
 from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import policies, recipients, rules
@@ -28,6 +27,7 @@ CHANGED = "Policy changed."
 async def list_policies(
     request: Request,
     session: CurrentSession,
+    scope: OptionalProject,
     contact_global_id: str = "",
     channel: str = "",
     opted_out: str = "",
@@ -35,7 +35,6 @@ async def list_policies(
     done: str = "",
 ) -> Response:
     """Show a page of policies, the most recently changed first."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     policy_filter = PolicyFilter(

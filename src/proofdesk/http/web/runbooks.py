@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from proofdesk.errors import Invalid
 from proofdesk.http import runbook_context
-from proofdesk.http.dependencies import CurrentSession, Db, Route
+from proofdesk.http.dependencies import IN_PROJECT, CurrentSession, Db, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.runbooks import execution, registry
 from proofdesk.runbooks.findings import Fix, RunbookResult
@@ -39,7 +39,7 @@ async def show_runbooks(request: Request, db: Db, session: CurrentSession) -> Re
     return layout.render_page(request, "runbooks/page.html", _list_values({}), frame=frame)
 
 
-@router.post("/runbooks/run")
+@router.post("/runbooks/run", dependencies=IN_PROJECT)
 async def run_all(request: Request, db: Db, session: CurrentSession) -> Response:
     """Run all runbooks and show a light for each."""
     context = await runbook_context.build_context(request, session)
@@ -61,7 +61,7 @@ async def show_runbook(request: Request, db: Db, session: CurrentSession, slug: 
     )
 
 
-@router.post("/runbooks/{slug}/run")
+@router.post("/runbooks/{slug}/run", dependencies=IN_PROJECT)
 async def run(
     request: Request, db: Db, session: CurrentSession, slug: str, outbound_id: Annotated[str, Form()] = ""
 ) -> Response:

@@ -10,8 +10,8 @@ from proofdesk.answers import questions
 from proofdesk.conversations import conversations, totals
 from proofdesk.conversations.queries import InboxRow
 from proofdesk.errors import Invalid, NotFound, Unavailable
-from proofdesk.http import dependencies, errors
-from proofdesk.http.dependencies import CurrentSession, Resources, Route
+from proofdesk.http import errors
+from proofdesk.http.dependencies import CurrentSession, OptionalProject, Resources, Route
 from proofdesk.http.web import filters, layout, projects, threads, view_models
 from proofdesk.http.web.filters import SearchForm
 from proofdesk.indexing import vectors
@@ -49,9 +49,10 @@ class SearchOutcome:
 
 
 @router.get("/search")
-async def show_search(request: Request, resources: Resources, session: CurrentSession, form: FilledIn) -> Response:
+async def show_search(
+    request: Request, resources: Resources, session: CurrentSession, scope: OptionalProject, form: FilledIn
+) -> Response:
     """Show the form and the results; only the results for htmx."""
-    scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
     outcome = await _search(resources, scope, form)

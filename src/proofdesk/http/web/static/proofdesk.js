@@ -1,6 +1,10 @@
 // What pages do beyond HTML and htmx. Everything works without it, only less comfortably.
 // Listeners sit on the document, since htmx puts other bodies into the page.
 
+import { restoreForms } from "./keeping.js";
+import "./requests.js";
+import { leave } from "./toasts.js";
+
 // Light or dark: the choice is a cookie, so that the server draws the page right from the start.
 function theme(chosen) {
   document.documentElement.dataset.theme = chosen;
@@ -45,6 +49,7 @@ function showReference(root) {
 }
 
 function show(root) {
+  restoreForms(root);
   showTheme();
   showTimes(root);
   showPlots(root);
@@ -52,27 +57,6 @@ function show(root) {
   for (const toast of root.querySelectorAll(".toast:not(.bad)")) leave(toast);
 }
 
-// Toasts: the server sends them with the page, or as `HX-Trigger: {"toast": {"text": …, "tone": …}}`.
-function toast({ text, tone = "good" }) {
-  const made = document.getElementById("toast").content.firstElementChild.cloneNode(true);
-  made.classList.add(tone);
-  made.querySelector("p").textContent = text;
-  document.querySelector(".toasts").append(made);
-  if (tone !== "bad") leave(made);
-}
-const leave = (made) => setTimeout(() => made.matches(":hover, :focus-within") ? leave(made) : made.remove(), 8000);
-
-document.addEventListener("toast", (event) => toast(event.detail));
-document.addEventListener("htmx:error", (event) => {
-  const { ctx, error } = event.detail;
-  if (ctx?.sourceElement.matches("[data-quiet]")) stale(ctx, true);
-  else if (error?.name !== "AbortError") toast({ tone: "bad", text: "The server did not respond. Check the connection and try again." });
-});
-// What follows changes by itself says in one place that it cannot, for as long as it cannot.
-document.addEventListener("htmx:after:request", (event) => stale(event.detail.ctx, event.detail.ctx.response.status >= 500));
-function stale(ctx, failed) {
-  if (ctx.sourceElement.id === "live") document.getElementById("stale").hidden = !failed;
-}
 // Times are made those of the reader before they take the place of others, or one would see them change.
 document.addEventListener("htmx:before:swap", (event) => {
   for (const task of event.detail.tasks) showTimes(task.fragment);
