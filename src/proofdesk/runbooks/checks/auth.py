@@ -8,7 +8,7 @@ from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
 from proofdesk.runbooks import fixes, queries
-from proofdesk.runbooks.checks import database
+from proofdesk.runbooks.checks import database, public_address
 from proofdesk.runbooks.context import CheckSkippedError, RequestContext, RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 
@@ -59,6 +59,9 @@ async def check_origin(context: RunbookContext) -> Observation:
         return ok(f"{origin} is Proofdesk's own origin.")
     if origin in context.settings.cors_origins:
         return ok(f"CORS_ORIGIN contains {origin}.")
+    if context.request.headers.get("sec-fetch-site") == "same-origin":
+        observed = f"The browser sent a request to {origin}, which arrived with Host {context.request.host}."
+        return fail(observed, "The proxy rewrites the Host header.", _PASS_HOST)
     return fail(f"The request comes from {origin}. CORS_ORIGIN does not contain it.")
 
 
@@ -197,6 +200,8 @@ def _secure_label(secure: bool | None) -> str:
     return "Secure for https requests" if secure is None else "Secure" if secure else "not Secure"
 
 
+_PASS_HOST = next(check.fix for check in public_address.CHECKS if check.id == "host")
+
 RUNBOOK = Runbook(
     slug="auth-loop",
     title="Auth loop / unauthorized",
@@ -228,6 +233,7 @@ RUNBOOK = Runbook(
             check_origin,
             fixes.set_variable("CORS_ORIGIN", "to the origin of the page"),
         ),
+        *public_address.CHECKS,
         Check(
             "clock",
             "Clocks",

@@ -28,8 +28,13 @@ async def check_provider(context: RunbookContext) -> Observation:
 async def check_reachable(context: RunbookContext) -> Observation:
     """Check that the provider responds."""
     probe = await context.load_once(probes.probe_embedding)
-    if probe.kind in ("unreachable", "server error"):
-        return fail(probe.message)
+    if probe.kind == "slow":
+        slow = fixes.set_variable("OPENAI_TIMEOUT_MS", "to a higher number, or find out why the provider is slow")
+        return fail(probe.message, "The embedding provider does not answer within OPENAI_TIMEOUT_MS.", slow)
+    if probe.kind == "server error":
+        return fail(probe.message, "The embedding provider responds with server errors.")
+    if probe.kind == "unreachable":
+        return fail(probe.message, "The embedding provider cannot be reached.")
     return ok("The provider responds.")
 
 
