@@ -849,7 +849,8 @@ CREATE TABLE signup_requests (
     address text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    key_fingerprint text
 );
 ALTER TABLE ONLY signup_requests
     ADD CONSTRAINT signup_requests_pkey PRIMARY KEY (id);
@@ -858,6 +859,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE signup_requests TO proofdesk_app;
 COMMENT ON TABLE signup_requests IS 'Signups that wait for a PIN. A row is deleted when the account is created, or one hour after it expired.';
 COMMENT ON COLUMN signup_requests.pin_hash IS 'HMAC of id and PIN, with a key that is not in the database.';
 COMMENT ON COLUMN signup_requests.address IS 'The network address of the request.';
+COMMENT ON COLUMN signup_requests.key_fingerprint IS 'A short hash of the key of the PIN, which changes with SIGNUP_PIN_SECRET.';
 
 CREATE TABLE telegram_owner (
     only_one boolean DEFAULT true NOT NULL,
@@ -1115,6 +1117,7 @@ CREATE TABLE rag_chunks (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     quoted_from text,
+    skipped_at timestamp with time zone,
     CONSTRAINT rag_chunks_embedding_status_check CHECK ((embedding_status = ANY (ARRAY['pending'::text, 'processing'::text, 'ready'::text, 'failed'::text])))
 );
 ALTER TABLE ONLY rag_chunks
@@ -1142,6 +1145,7 @@ COMMENT ON COLUMN rag_chunks.embedding_status IS 'pending, processing, ready or 
 COMMENT ON COLUMN rag_chunks.embedding_model IS 'The model that made it ready or failed.';
 COMMENT ON COLUMN rag_chunks.attempts IS 'The number of claims without a result.';
 COMMENT ON COLUMN rag_chunks.created_at IS 'When the message was written.';
+COMMENT ON COLUMN rag_chunks.skipped_at IS 'When a person decided that this failed chunk needs no embedding.';
 
 CREATE TABLE rag_vectors (
     project_id uuid NOT NULL,

@@ -40,6 +40,13 @@ FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
     "calls that do not arrive": ("deliveries", _hook(last_error="Connection refused")),
     "no owner": ("owner", lambda i: i.sql(UNBOUND)),
     "another owner is wanted": ("owner", lambda i: i.set(telegram_owner_id=99)),
+    "another PIN secret": (
+        "pin-secret",
+        lambda i: i.sql(
+            "INSERT INTO signup_requests (id, username, password_hash, pin_hash, address, expires_at, key_fingerprint)"
+            " VALUES (gen_random_uuid(), 'eve', '', '', '', now() + interval '5 minutes', 'other')"
+        ),
+    ),
     "too many signups": (
         "limits",
         lambda i: i.sql("INSERT INTO rate_limits (purpose, subject, hits) VALUES ('signup.start.all', 'all', 41)"),

@@ -161,6 +161,8 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
         )
     try:
         request = await _count_attempt(db, settings, request_id)
+        if request.key_fingerprint not in (None, key_fingerprint(settings)):
+            raise PinExpired("The PIN is no longer valid: SIGNUP_PIN_SECRET has changed. Start the signup again.")
         if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, confirmation.pin)):
             left = settings.signup_pin_max_attempts - request.attempts
             raise InvalidPin(
@@ -178,18 +180,17 @@ async def _store_request(
 ) -> tuple[StartedSignup, int]:
     """Store an application whose password is already hashed; return it with the chat that receives the PIN."""
     request_id, expires_at = uuid4(), None
-    values = (
-        request_id,
-        application.username,
-        application.password,
-        _pin_hash(settings, request_id, pin),
-        application.address,
+    pin_hash = _pin_hash(settings, request_id, pin)
+    request = SignupRequest(
+        request_id, application.username, application.password, pin_hash, 0, key_fingerprint(settings), expired=False
     )
     async with db.transaction() as conn:
         await signup_queries.delete_expired(conn)
         owner = await signup_queries.lock_binding(conn)
         if not _is_owner_name(settings, application.username):
-            expires_at = await signup_queries.insert_request(conn, *values, settings.signup_pin_ttl_minutes)
+            expires_at = await signup_queries.insert_request(
+                conn, request, application.address, settings.signup_pin_ttl_minutes
+            )
         if expires_at is None:
             await _record_failure(conn, application, None, UsernameTaken.code)
         else:
@@ -271,14 +272,21 @@ def _is_owner_name(settings: Settings, username: str) -> bool:
     return settings.auth_username.strip().lower() == username
 
 
+def key_fingerprint(settings: Settings) -> str:
+    """Return a short hash of the key of PINs. It has 20 bits, too few to find the key by trying."""
+    return hashlib.sha256(b"proofdesk pin key\0" + _pin_key(settings)).hexdigest()[:5]
+
+
 def _pin_hash(settings: Settings, request_id: UUID, pin: str) -> bytes:
+    return hmac.new(_pin_key(settings), f"{request_id}:{pin.strip()}".encode(), hashlib.sha256).digest()
+
+
+def _pin_key(settings: Settings) -> bytes:
     # With the table and the key, a million PINs are tried in a second; so the key is never in the database.
     if settings.signup_pin_secret is not None:
-        key = settings.signup_pin_secret.get_secret_value().encode()
-    else:
-        token = settings.telegram_bot_token.get_secret_value() if settings.telegram_bot_token else ""
-        key = hashlib.sha256(b"proofdesk signup pin\0" + token.encode()).digest()
-    return hmac.new(key, f"{request_id}:{pin.strip()}".encode(), hashlib.sha256).digest()
+        return settings.signup_pin_secret.get_secret_value().encode()
+    token = settings.telegram_bot_token.get_secret_value() if settings.telegram_bot_token else ""
+    return hashlib.sha256(b"proofdesk signup pin\0" + token.encode()).digest()
 
 
 def _message(settings: Settings, address: str, started: StartedSignup, pin: str) -> str:

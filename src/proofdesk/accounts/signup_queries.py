@@ -16,6 +16,7 @@ class SignupRequest:
     password_hash: str
     pin_hash: bytes
     attempts: int
+    key_fingerprint: str | None
     expired: bool
 
 
@@ -48,21 +49,20 @@ class BindCode:
 # Signups ----------------------------------------------------------------------------------------------------------
 
 
-async def insert_request(
-    conn: Conn, request_id: UUID, username: str, password_hash: str, pin_hash: bytes, address: str, minutes: int
-) -> datetime | None:
+async def insert_request(conn: Conn, request: SignupRequest, address: str, minutes: int) -> datetime | None:
     """Insert a request and return its expiry; None if an account has the username in upper or lower case."""
     return await fetch_value(
         conn,
         """
-        INSERT INTO signup_requests (id, username, password_hash, pin_hash, address, expires_at)
-        SELECT %(id)s, %(name)s, %(password)s, %(pin)s, %(address)s, now() + make_interval(mins => %(minutes)s)
+        INSERT INTO signup_requests (id, username, password_hash, pin_hash, address, expires_at, key_fingerprint)
+        SELECT %(id)s, %(name)s, %(password)s, %(pin)s, %(address)s, now() + make_interval(mins => %(minutes)s), %(key)s
         WHERE NOT EXISTS (SELECT FROM app_users WHERE lower(username) = %(name)s)
         RETURNING expires_at""",
-        id=request_id,
-        name=username,
-        password=password_hash,
-        pin=pin_hash,
+        id=request.id,
+        name=request.username,
+        password=request.password_hash,
+        pin=request.pin_hash,
+        key=request.key_fingerprint,
         address=address,
         minutes=minutes,
     )
@@ -74,7 +74,7 @@ async def fetch_request(conn: Conn, request_id: UUID) -> SignupRequest | None:
         conn,
         SignupRequest,
         """
-        SELECT id, username, password_hash, pin_hash, attempts, expires_at <= now() AS expired
+        SELECT id, username, password_hash, pin_hash, attempts, key_fingerprint, expires_at <= now() AS expired
         FROM signup_requests WHERE id = %(id)s""",
         id=request_id,
     )
@@ -88,7 +88,7 @@ async def count_attempt(conn: Conn, request_id: UUID, max_attempts: int) -> Sign
         """
         UPDATE signup_requests SET attempts = attempts + 1
         WHERE id = %(id)s AND expires_at > now() AND attempts < %(most)s
-        RETURNING id, username, password_hash, pin_hash, attempts, false AS expired""",
+        RETURNING id, username, password_hash, pin_hash, attempts, key_fingerprint, false AS expired""",
         id=request_id,
         most=max_attempts,
     )

@@ -28,6 +28,7 @@ _MODULES = {
     "sync": "jobs",
     "reconcile": "jobs",
     "embed": "jobs",
+    "chunk": "chunks",
     "tick": "jobs",
     "worker": "jobs",
     "search": "search",

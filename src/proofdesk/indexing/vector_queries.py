@@ -234,13 +234,13 @@ async def release_chunks(conn: Conn, scope: Scope, chunks: Sequence[ClaimedChunk
 
 
 async def requeue_failed(conn: Conn, scope: Scope) -> int:
-    """Make failed chunks pending and return how many."""
+    """Make failed chunks pending, apart from those that a person skipped, and return how many."""
     return await execute(
         conn,
         """
         WITH failed AS (
             SELECT account_id, message_id, chunk_index FROM rag_chunks
-            WHERE project_id = %(project)s AND embedding_status = 'failed'
+            WHERE project_id = %(project)s AND embedding_status = 'failed' AND skipped_at IS NULL
             ORDER BY account_id, message_id, chunk_index FOR UPDATE)
         UPDATE rag_chunks k SET embedding_status = 'pending', attempts = 0, error = NULL, updated_at = now()
         FROM failed r WHERE k.project_id = %(project)s

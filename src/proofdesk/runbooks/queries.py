@@ -188,10 +188,21 @@ async def group_failed_chunks(conn: Conn, scope: Scope, limit: int) -> list[Fail
         FailedChunkGroup,
         """
         SELECT min(coalesce(error, 'no error recorded')) AS error, count(*) AS chunks FROM rag_chunks
-        WHERE project_id = %(project)s AND embedding_status = 'failed'
+        WHERE project_id = %(project)s AND embedding_status = 'failed' AND skipped_at IS NULL
         GROUP BY regexp_replace(coalesce(error, ''), '[0-9]+', '#', 'g') ORDER BY 2 DESC, 1 LIMIT %(most)s""",
         project=scope.project_id,
         most=limit,
+    )
+
+
+async def count_pins_of_another_key(conn: Conn, fingerprint: str) -> int:
+    """Return the number of signups that wait for a PIN which another key made."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT count(*) FROM signup_requests
+        WHERE expires_at > now() AND key_fingerprint IS NOT NULL AND key_fingerprint <> %(fingerprint)s""",
+        fingerprint=fingerprint,
     )
 
 

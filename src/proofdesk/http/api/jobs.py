@@ -14,7 +14,8 @@ from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import Clamp, Limit, Offset, UuidText
 from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema
-from proofdesk.indexing import vectors
+from proofdesk.indexing import failed_chunks, vectors
+from proofdesk.indexing.failed_chunks import FailedChunk
 from proofdesk.jobs import catalog, runs, schedules, tick
 from proofdesk.jobs.run_queries import RunStatus
 from proofdesk.jobs.runs import MAX_WAIT_SECONDS
@@ -55,6 +56,16 @@ class ScheduleBody(JsonBody):
 
     status: ScheduleStatus | None = None
     cadence_seconds: int | None = Field(None, ge=MIN_CADENCE, le=MAX_CADENCE)
+
+
+class ChunkBody(JsonBody):
+    """A chunk."""
+
+    chunk_id: str = Field(max_length=200, description="Id of the chunk.", examples=["cwmsg:<project>:1:42#0"])
+
+
+class FailedChunkSchema(row_schema(FailedChunk)):
+    """A chunk without an embedding."""
 
 
 class TickDetailSchema(BaseModel):
@@ -116,6 +127,30 @@ async def embed(
 async def retry_failed(db: Db, scope: ProjectEditor) -> JsonEnvelope:
     """Makes failed chunks pending. The next run embeds them."""
     return success(reset=await vectors.retry_failed(db, scope))
+
+
+@router.get(
+    "/embeddings/failed",
+    summary="List failed chunks",
+    response_model=schema("FailedChunks", chunks=list[FailedChunkSchema]),
+)
+async def list_failed_chunks(db: Db, scope: ProjectReader) -> JsonEnvelope:
+    """Chunks without an embedding, with their message and the reason; those that nobody skipped first."""
+    return success(chunks=await failed_chunks.list_failed(db, scope))
+
+
+@router.post("/embeddings/failed/retry", summary="Retry a failed chunk", response_model=schema("ChunkRetried"))
+async def retry_failed_chunk(db: Db, scope: ProjectEditor, body: ChunkBody) -> JsonEnvelope:
+    """Makes the chunk pending, also if it was skipped. The next run embeds it."""
+    await failed_chunks.retry(db, scope, body.chunk_id)
+    return success()
+
+
+@router.post("/embeddings/failed/skip", summary="Skip a failed chunk", response_model=schema("ChunkSkipped"))
+async def skip_failed_chunk(db: Db, scope: ProjectEditor, body: ChunkBody) -> JsonEnvelope:
+    """Leaves the chunk without an embedding: keywords still find it, and nothing reports it any more."""
+    await failed_chunks.skip(db, scope, body.chunk_id)
+    return success()
 
 
 @router.get("/status", summary="Get the status of a project", response_model=schema("JobsStatus", **status.FIELDS))

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.dashboard import status as standing
 from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalProject, ProjectEditor, ProjectReader, Route
 from proofdesk.http.web import layout, projects, run_views, view_models
-from proofdesk.indexing import vectors
+from proofdesk.indexing import failed_chunks, vectors
 from proofdesk.jobs import catalog, runs, schedules
 from proofdesk.projects import projects as rooms
 
@@ -85,6 +85,29 @@ async def retry_failed(request: Request, db: Db, scope: ProjectEditor) -> Respon
     reset = await vectors.retry_failed(db, scope)
     await runs.request_after(db, scope, catalog.EMBED.name, "manual")
     return _respond(request, f"{view_models.format_count(reset, 'chunk')} will be embedded again.")
+
+
+@router.get("/jobs/embeddings/failed")
+async def show_failed_chunks(request: Request, db: Db, session: CurrentSession, scope: ProjectReader) -> Response:
+    """Show failed chunks with their message and the reason."""
+    values = {"chunks": await failed_chunks.list_failed(db, scope)}
+    frame = await layout.load_frame(request, db, session)
+    return layout.render_page(request, "jobs/failed_chunks.html", values, frame=frame)
+
+
+@router.post("/jobs/embeddings/failed/retry")
+async def retry_failed_chunk(db: Db, scope: ProjectEditor, chunk_id: Annotated[str, Form()] = "") -> Response:
+    """Let the next run embed a failed chunk."""
+    await failed_chunks.retry(db, scope, chunk_id)
+    await runs.request_after(db, scope, catalog.EMBED.name, "manual")
+    return RedirectResponse("/jobs/embeddings/failed", 303)
+
+
+@router.post("/jobs/embeddings/failed/skip")
+async def skip_failed_chunk(db: Db, scope: ProjectEditor, chunk_id: Annotated[str, Form()] = "") -> Response:
+    """Leave a failed chunk without an embedding."""
+    await failed_chunks.skip(db, scope, chunk_id)
+    return RedirectResponse("/jobs/embeddings/failed", 303)
 
 
 def _request_route(path: str, job_type: str) -> Callable[[Request, Db, ProjectEditor], Awaitable[Response]]:

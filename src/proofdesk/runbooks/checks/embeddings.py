@@ -1,7 +1,7 @@
 """Embeddings fail: checks the provider, from its key to its vectors, then the chunks."""
 
 from proofdesk.errors import Invalid
-from proofdesk.indexing import vector_index
+from proofdesk.indexing import failed_chunks, vector_index
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import catalog
 from proofdesk.runbooks import bundle_sources, facts, fixes, probes, queries
@@ -11,6 +11,7 @@ from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation
 
 _EMBED = catalog.EMBED.name
 _GROUPS = 10
+_NAMED = 3
 _TOO_LARGE = (400, 413, 422)
 
 
@@ -116,7 +117,11 @@ async def check_failed_chunks(context: RunbookContext) -> Observation:
         groups = await queries.group_failed_chunks(conn, context.required_scope, _GROUPS)
     if not groups:
         return ok("No chunk is `failed`.")
-    return fail(" ".join(f"{group.chunks} × {group.error}" for group in groups))
+    failed = await failed_chunks.list_failed(context.resources.db, context.required_scope, _NAMED)
+    named = ", ".join(chunk.id for chunk in failed if chunk.skipped_at is None)
+    observed = " ".join(f"{group.chunks} × {group.error}" for group in groups)
+    again = f"Chunks: {named}. One that fails again can be skipped: `proofdesk chunk skip {failed[0].id}`."
+    return fail(f"{observed} {again}")
 
 
 async def check_last_run(context: RunbookContext) -> Observation:

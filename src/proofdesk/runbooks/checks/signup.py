@@ -96,6 +96,15 @@ async def check_limits(context: RunbookContext) -> Observation:
     return fail(f"Limits reached: {', '.join(c.purpose for c in reached)}. Retry in {left:.0f} minutes.")
 
 
+async def check_pin_secret(context: RunbookContext) -> Observation:
+    """Check that every waiting signup has a PIN of the current key."""
+    async with context.resources.db.transaction() as conn:
+        other = await queries.count_pins_of_another_key(conn, signup.key_fingerprint(context.settings))
+    if other:
+        return fail(f"{other} signups wait for a PIN that was made with another SIGNUP_PIN_SECRET.")
+    return ok("SIGNUP_PIN_SECRET has not changed since the waiting signups were started.")
+
+
 async def check_last_pin(context: RunbookContext) -> Observation:
     """Check that the last PIN was sent."""
     event_filter = AuditFilter("auth.*", None, None)
@@ -228,6 +237,14 @@ RUNBOOK = Runbook(
             "Too many signups were started, or too many PINs were entered.",
             check_limits,
             Fix("Wait until the window ends, then start the signup again.", "POST", "/auth/signup/start"),
+        ),
+        Check(
+            "pin-secret",
+            "SIGNUP_PIN_SECRET",
+            "SIGNUP_PIN_SECRET is the same as when the waiting signups were started.",
+            "SIGNUP_PIN_SECRET changed after a signup was started, or differs between server processes.",
+            check_pin_secret,
+            fixes.set_variable("SIGNUP_PIN_SECRET", "to one value for all servers, and start waiting signups again"),
         ),
         Check(
             "pins",
