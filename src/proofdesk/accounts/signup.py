@@ -1,6 +1,5 @@
 """Signup: the owner receives a PIN in Telegram and passes it to the applicant, who creates the account with it."""
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from proofdesk import logging
-from proofdesk.accounts import accounts, passwords, queries, quotas, sessions, signup_queries, telegram
+from proofdesk.accounts import accounts, passwords, pins, queries, quotas, sessions, signup_queries, telegram
 from proofdesk.accounts.accounts import UsernameTaken
 from proofdesk.accounts.bot import Bot, TelegramError
 from proofdesk.accounts.sessions import NewSession
@@ -161,9 +160,9 @@ async def confirm(db: Database, settings: Settings, confirmation: SignupConfirma
         )
     try:
         request = await _count_attempt(db, settings, request_id)
-        if request.key_fingerprint not in (None, key_fingerprint(settings)):
+        if request.key_fingerprint not in (None, pins.key_fingerprint(settings)):
             raise PinExpired("The PIN is no longer valid: SIGNUP_PIN_SECRET has changed. Start the signup again.")
-        if not hmac.compare_digest(request.pin_hash, _pin_hash(settings, request_id, confirmation.pin)):
+        if not hmac.compare_digest(request.pin_hash, pins.pin_hash(settings, request_id, confirmation.pin)):
             left = settings.signup_pin_max_attempts - request.attempts
             raise InvalidPin(
                 f"The PIN is wrong, attempts left: {left}." if left else "The PIN is wrong, no attempts left."
@@ -180,9 +179,15 @@ async def _store_request(
 ) -> tuple[StartedSignup, int]:
     """Store an application whose password is already hashed; return it with the chat that receives the PIN."""
     request_id, expires_at = uuid4(), None
-    pin_hash = _pin_hash(settings, request_id, pin)
+    pin_hash = pins.pin_hash(settings, request_id, pin)
     request = SignupRequest(
-        request_id, application.username, application.password, pin_hash, 0, key_fingerprint(settings), expired=False
+        request_id,
+        application.username,
+        application.password,
+        pin_hash,
+        0,
+        pins.key_fingerprint(settings),
+        expired=False,
     )
     async with db.transaction() as conn:
         await signup_queries.delete_expired(conn)
@@ -270,23 +275,6 @@ def _status(settings: Settings, owner: TelegramBinding | None) -> SignupStatus:
 
 def _is_owner_name(settings: Settings, username: str) -> bool:
     return settings.auth_username.strip().lower() == username
-
-
-def key_fingerprint(settings: Settings) -> str:
-    """Return a short hash of the key of PINs. It has 20 bits, too few to find the key by trying."""
-    return hashlib.sha256(b"proofdesk pin key\0" + _pin_key(settings)).hexdigest()[:5]
-
-
-def _pin_hash(settings: Settings, request_id: UUID, pin: str) -> bytes:
-    return hmac.new(_pin_key(settings), f"{request_id}:{pin.strip()}".encode(), hashlib.sha256).digest()
-
-
-def _pin_key(settings: Settings) -> bytes:
-    # With the table and the key, a million PINs are tried in a second; so the key is never in the database.
-    if settings.signup_pin_secret is not None:
-        return settings.signup_pin_secret.get_secret_value().encode()
-    token = settings.telegram_bot_token.get_secret_value() if settings.telegram_bot_token else ""
-    return hashlib.sha256(b"proofdesk signup pin\0" + token.encode()).digest()
 
 
 def _message(settings: Settings, address: str, started: StartedSignup, pin: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from proofdesk.accounts import quotas, signup, telegram
+from proofdesk.accounts import pins, quotas, signup, telegram
 from proofdesk.accounts.bot import Bot, BotIdentity, TelegramError, WebhookInfo
 from proofdesk.audit import chain
 from proofdesk.audit.queries import AuditFilter
@@ -99,7 +99,7 @@ async def check_limits(context: RunbookContext) -> Observation:
 async def check_pin_secret(context: RunbookContext) -> Observation:
     """Check that every waiting signup has a PIN of the current key."""
     async with context.resources.db.transaction() as conn:
-        other = await queries.count_pins_of_another_key(conn, signup.key_fingerprint(context.settings))
+        other = await queries.count_pins_of_another_key(conn, pins.key_fingerprint(context.settings))
     if other:
         return fail(f"{other} signups wait for a PIN that was made with another SIGNUP_PIN_SECRET.")
     return ok("SIGNUP_PIN_SECRET has not changed since the waiting signups were started.")
