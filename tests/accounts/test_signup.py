@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from proofdesk.accounts import accounts, quotas, sessions, signup, signup_queries, telegram
+from proofdesk.accounts import accounts, pins, quotas, sessions, signup, signup_queries, telegram
 from proofdesk.accounts.accounts import UsernameTaken
 from proofdesk.accounts.bot import Bot, TelegramError
 from proofdesk.accounts.sessions import LoginAttempt, NewSession
@@ -197,8 +197,8 @@ def test_pin_hash_uses_a_key_outside_the_database():
         Settings(telegram_bot_token=SecretStr("1:a")),
         Settings(telegram_bot_token=SecretStr("1:b")),
     )
-    assert len({signup._pin_hash(settings, request_id, "123456") for settings in keys}) == 4
-    assert signup._pin_hash(SETTINGS, uuid4(), "123456") != signup._pin_hash(SETTINGS, request_id, "123456")
+    assert len({pins.pin_hash(settings, request_id, "123456") for settings in keys}) == 4
+    assert pins.pin_hash(SETTINGS, uuid4(), "123456") != pins.pin_hash(SETTINGS, request_id, "123456")
 
 
 @pytest.mark.parametrize("username", ["Boss", "boss", "BOSS"])
