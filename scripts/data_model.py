@@ -24,7 +24,7 @@ AREAS = {
     "Index": "rag_chunks rag_vectors rag_models search_postings search_terms",
     "Answers": "answers",
     "Outbound": "outbound_messages outbound_attempts contact_channel_policies contact_channel_names"
-    " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules",
+    " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules suppressions",
     "Jobs": "scheduled_jobs worker_runs worker_processes run_totals schema_migrations",
     "Audit and evidence": "audit_events audit_heads evidence_items",
 }

@@ -11,7 +11,7 @@ from tests.support import stories
 from tests.support.outbound_requests import draft, draft_and_approve, draft_body, error_code
 from tests.support.server import Cast
 
-NAMES = ("kill_switch", "opt_out", "stop_on_reply", "freshness", "frequency_cap", "state", "provider")
+NAMES = ("kill_switch", "opt_out", "suppression", "stop_on_reply", "freshness", "frequency_cap", "state", "provider")
 
 
 async def test_message_goes_from_draft_to_chat(cast: Cast, chats: TelegramSimulator):

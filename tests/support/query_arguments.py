@@ -32,7 +32,7 @@ from proofdesk.indexing.term_queries import Postings
 from proofdesk.indexing.transcript_queries import StaleConversation, TranscriptMessage
 from proofdesk.indexing.vector_queries import ClaimedChunk
 from proofdesk.jobs import run_state_queries
-from proofdesk.outbound import approval_queries, policy_queries, rules_queries
+from proofdesk.outbound import approval_queries, policy_queries, rules_queries, suppression_queries
 from proofdesk.outbound.channels.telegram import move_queries
 from proofdesk.outbound.delivery import attempt_queries, claim_queries
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome
@@ -43,6 +43,7 @@ from proofdesk.outbound.message_queries import OutboundFilter
 from proofdesk.outbound.opt_outs.queries import MessagePosition
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.outbound.rules_queries import OutboundRules
+from proofdesk.outbound.suppression_queries import NewSuppression
 from proofdesk.runbooks import outbound_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
@@ -274,6 +275,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "delays": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
     "within": _always(3600.0),
     "seconds": _always(30.0),
+    "suppressions": lambda w: [NewSuppression("email", "gone@example.com", "bounce", w.word)],
     "reason": lambda w: w.word,
     "by": lambda w: w.word,
     "outbound_id": lambda w: w.outbound["draft"],
@@ -309,6 +311,10 @@ OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
     (approval_queries.retry_message, "outbound_id"): lambda w: w.outbound["failed"],
     (approval_queries.redraft_message, "outbound_id"): lambda w: w.outbound["cancelled"],
     (attempt_queries.fetch_attempts, "outbound_id"): lambda w: w.outbound["sent"],
+    (suppression_queries.fetch_suppression, "name"): _always("gone@example.com"),
+    (suppression_queries.delete_suppression, "name"): _always("gone@example.com"),
+    (suppression_queries.fetch_suppressed, "channels"): _always(["email", "email"]),
+    (suppression_queries.fetch_suppressed, "recipients"): lambda w: ["gone@example.com", w.conversation()],
     (rules_queries.store_rules, "rules"): _always(OutboundRules(True)),
     (claim_queries.lock_held_messages, "message_ids"): lambda w: list(w.outbound.values()),
     (attempt_queries.insert_attempts, "outbound_ids"): lambda w: [w.outbound["approved"]],

@@ -131,6 +131,8 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID, word: 
         " VALUES (%(project)s, %(account_scope)s, -42, -1042)",
         "INSERT INTO kill_switches (project_id, account_scope_id, switched_by, reason)"
         " VALUES (%(project)s, %(account_scope)s, 'ada', 'A test')",
+        "INSERT INTO suppressions (project_id, account_scope_id, channel, name, reason, created_by)"
+        " VALUES (%(project)s, %(account_scope)s, 'email', 'gone@example.com', 'bounce', 'system')",
         "INSERT INTO outbound_rules (project_id, account_scope_id) VALUES (%(project)s, %(account_scope)s)",
         "INSERT INTO answers (project_id, account_scope_id, id, asked_by, question, status, mode, sentences)"
         " VALUES (%(project)s, %(account_scope)s, %(project)s, 'somebody', %(word)s, 'answered', 'extractive',"

@@ -43,6 +43,7 @@ _MODULES = {
     "outbound": "outbound",
     "policy": "policies",
     "kill-switch": "kill_switch",
+    "suppression": "suppressions",
     "doctor": "doctor",
     "migrate": "setup",
     "config": "setup",

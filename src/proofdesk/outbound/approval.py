@@ -11,7 +11,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.evidence import references
-from proofdesk.outbound import approval_queries, messages, policies
+from proofdesk.outbound import approval_queries, messages, policies, suppressions
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.message_queries import OutboundMessage
@@ -55,11 +55,12 @@ async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessa
 async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Send a failed message again, with its approval and all its retries.
 
-    A message whose delivery is unknown may arrive twice; the caller accepts that. Raises `OutboundNotFound` or
-    `InvalidState`.
+    A message whose delivery is unknown may arrive twice; the caller accepts that. A recipient whom its failure put on
+    the suppression list is taken off. Raises `OutboundNotFound` or `InvalidState`.
     """
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
+        await suppressions.remove_of_message(conn, scope, outbound_id)
         payload = {"after": message.last_error}
         return await _change_state(conn, scope, message, approval_queries.retry_message, "retry", payload)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 OPTED_OUT, REPLIED, CAP_REACHED = "recipient_opted_out", "stop_on_reply", "frequency_cap_reached"
-UNCONFIRMED = "reply_unconfirmed"
+UNCONFIRMED, SUPPRESSED = "reply_unconfirmed", "recipient_suppressed"
 _LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
 
@@ -61,17 +61,21 @@ PASS = GateDecision("pass")
 class ContactState:
     """What is known of a recipient: when they last wrote, and why Chatwoot could not be asked just now.
 
-    `unconfirmed` is None when Chatwoot was asked, or when there is nothing to ask.
+    `unconfirmed` is None when Chatwoot was asked, or when there is nothing to ask. `suppressed` is the reason why the
+    channel does not reach them.
     """
 
     latest_reply: datetime | None = None
     unconfirmed: str | None = None
+    suppressed: str | None = None
 
 
 def evaluate(approved_at: datetime, policy: Policy, contact: ContactState, now: datetime) -> GateDecision:
-    """Return the decision of the gates in their order: opt-out, stop-on-reply, freshness, frequency cap."""
+    """Return the decision of the gates: opt-out, suppression, stop-on-reply, freshness, frequency cap."""
     if policy.opted_out:
         return GateDecision("blocked_opt_out", OPTED_OUT)
+    if contact.suppressed is not None:
+        return GateDecision("cancelled", f"{SUPPRESSED}: {contact.suppressed}")
     if policy.stop_on_reply and is_reply(contact.latest_reply, approved_at):
         return GateDecision("cancelled", REPLIED)
     if contact.unconfirmed is not None:

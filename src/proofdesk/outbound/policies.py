@@ -49,7 +49,7 @@ async def change_policy(
     channel = registry.check_channel(channel)
     validate_update(contact, update, reason, evidence_refs)
     async with db.scoped(scope) as conn:
-        name = await _resolve_name(conn, scope, contact.strip(), channel)
+        name = await resolve_name(conn, scope, contact.strip(), channel)
         [recipient] = await ensure_policies(conn, scope, [(channel, name)])
         before = await policy_queries.lock_policies(conn, scope, recipient.policy_ids)
         _check_opt_in(before, update, reason, evidence_refs)
@@ -137,7 +137,7 @@ async def _count_together(conn: Conn, scope: Scope, by_contact: list[list[Policy
     return {p.id: gates.with_sent_at_least(p, sent.get(p.id, 0)) for policies in several for p in policies}
 
 
-async def _resolve_name(conn: Conn, scope: Scope, contact: str, channel: str) -> str:
+async def resolve_name(conn: Conn, scope: Scope, contact: str, channel: str) -> str:
     """Return the name of a contact in the form that drafts have. Raises `InvalidOptOut`."""
     if not contact.startswith(("cwc:", "cw:")):
         return _normalize_address(contact, channel)

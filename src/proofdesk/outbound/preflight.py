@@ -17,12 +17,14 @@ from proofdesk.outbound import (
     policies,
     recipient_queries,
     rules_queries,
+    suppression_queries,
 )
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.kill_switch_queries import ActiveKillSwitch
 from proofdesk.outbound.message_queries import OutboundMessage
+from proofdesk.outbound.suppression_queries import SuppressedRecipient
 from proofdesk.projects.scope import Scope
 
 
@@ -47,6 +49,7 @@ class Situation:
     is_contact: bool = False
     synced_at: datetime | None = None
     send_unconfirmed: bool = False
+    suppression: SuppressedRecipient | None = None
     kill_switch: ActiveKillSwitch | None = None
 
 
@@ -63,14 +66,15 @@ async def check_gates(db: Database, scope: Scope, channels: Collection[str], out
     async with db.scoped(scope) as conn:
         message = await messages.read_message(conn, scope, outbound_id)
         recipient_policies = await policies.load_policies(conn, scope, message.channel, message.recipient_ref)
-        situation = await _load_situation(conn, scope, message.recipient_ref)
+        situation = await _load_situation(conn, scope, message.channel, message.recipient_ref)
         now = await attempt_queries.fetch_current_time(conn)
     policy = gates.combine_policies(recipient_policies, now) if recipient_policies else None
     latest_reply = gates.latest([policy and policy.last_inbound_at, situation.latest_reply])
     return evaluate_gates(message, policy, replace(situation, latest_reply=latest_reply), channels, now)
 
 
-async def _load_situation(conn: Conn, scope: Scope, recipient: str) -> Situation:
+async def _load_situation(conn: Conn, scope: Scope, channel: str, recipient: str) -> Situation:
+    suppressed = await suppression_queries.fetch_suppressed(conn, scope, [channel], [recipient])
     replies = await recipient_queries.fetch_latest_replies(conn, scope, [recipient])
     return Situation(
         latest_reply=replies.get(recipient),
@@ -78,6 +82,7 @@ async def _load_situation(conn: Conn, scope: Scope, recipient: str) -> Situation
         synced_at=await recipient_queries.fetch_synced_at(conn, scope),
         send_unconfirmed=(await rules_queries.fetch_rules(conn, scope)).send_unconfirmed,
         kill_switch=await kill_switch_queries.fetch_active(conn, scope),
+        suppression=next(iter(suppressed), None),
     )
 
 
@@ -93,6 +98,7 @@ def evaluate_gates(
     checks = [
         _check_kill_switch(situation.kill_switch),
         _check_opt_out(policy),
+        _check_suppression(situation.suppression),
         _check_reply(message, policy, situation.latest_reply),
         _check_freshness(message, situation, now),
         cap_check,
@@ -114,6 +120,13 @@ def _check_opt_out(policy: Policy | None) -> GateCheck:
     passes = policy is None or not policy.opted_out
     detail = "The recipient has not opted out." if passes else "The recipient has opted out of this channel."
     return GateCheck("opt_out", passes, detail)
+
+
+def _check_suppression(suppressed: SuppressedRecipient | None) -> GateCheck:
+    if suppressed is None:
+        return GateCheck("suppression", True, "The recipient is not on the suppression list.")
+    until = f" until {_format_time(suppressed.expires_at)}" if suppressed.expires_at else ""
+    return GateCheck("suppression", False, f"The recipient is on the suppression list ({suppressed.reason}){until}.")
 
 
 def _check_reply(message: OutboundMessage, policy: Policy | None, latest_reply: datetime | None) -> GateCheck:

@@ -18,7 +18,7 @@ _ERROR_CODES = {
     "signup-disabled": "telegram_not_configured telegram_owner_not_bound telegram_send_failed signup_rate_limited "
     "invalid_webhook_secret webhook_rate_limited",
     "outbound-blocked": "outbound_blocked_opt_out outbound_blocked_stop_on_reply frequency_cap_reached "
-    "outbound_invalid_state four_eyes_required",
+    "outbound_invalid_state four_eyes_required outbound_kill_switch_on outbound_reply_unconfirmed outbound_suppressed",
 }
 _BY_CODE = {code: slug for slug, codes in _ERROR_CODES.items() for code in codes.split()}
 _BY_CODE |= {job.failure_code: job.runbook for job in (catalog.SYNC, catalog.EMBED, catalog.OUTBOUND)}

@@ -74,7 +74,7 @@ async def test_evidence_becomes_a_message_that_is_approved_and_sent(
     await expect(tab.locator(".light.warn")).to_contain_text("Only an approved message can be sent")
     await tab.get_by_role("button", name="Approve message").click()
     await expect(tab.get_by_text("All checks pass.")).to_be_visible()
-    await expect(tab.locator(".light.good")).to_have_count(7)
+    await expect(tab.locator(".light.good")).to_have_count(8)
 
     await tab.get_by_role("button", name="Send message…").click()
     assert not telegram_server[0].sent or telegram_server[0].sent[-1].chat_id != CHAT

@@ -16,6 +16,7 @@ from proofdesk.http.api import (
     search,
     sending,
     signup,
+    suppressions,
 )
 
 # A path is matched in this order, so the most frequent routes come first.
@@ -29,6 +30,7 @@ ROUTERS = [
     answers.router,
     policies.router,
     sending.router,
+    suppressions.router,
     outbound.router,
     audit.router,
     runbooks.router,

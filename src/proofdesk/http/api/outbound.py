@@ -87,7 +87,9 @@ class OutboundSchema(row_schema(OutboundMessage, omit=HIDDEN_FIELDS)):
 class GateSchema(row_schema(GateCheck, omit=("passes",))):
     """The result of one gate."""
 
-    gate: Literal["kill_switch", "opt_out", "stop_on_reply", "freshness", "frequency_cap", "state", "provider"]
+    gate: Literal[
+        "kill_switch", "opt_out", "suppression", "stop_on_reply", "freshness", "frequency_cap", "state", "provider"
+    ]
     passes: bool = Field(alias="pass")
 
 

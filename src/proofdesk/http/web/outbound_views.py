@@ -14,7 +14,7 @@ from proofdesk.http.web.view_models import DisplayTime
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
-from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, UNCONFIRMED, Policy
+from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, SUPPRESSED, UNCONFIRMED, Policy
 from proofdesk.outbound.kill_switch import STOPPED
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policies import MAX_FREQUENCY_CAP, MAX_FREQUENCY_WINDOW_HOURS, MAX_REASON_LENGTH
@@ -40,12 +40,14 @@ ERROR_TEXTS = {
 }
 DETAILED_ERRORS = {
     STOPPED: "{}",
+    SUPPRESSED: "The recipient is on the suppression list ({}).",
     UNCONFIRMED: "Cannot confirm that the recipient has not replied; retrying. {}",
 }
 """Texts of codes of `last_error` that a detail follows."""
 GATES = {
     "kill_switch": "Kill switch",
     "opt_out": "Opt-out",
+    "suppression": "Suppression",
     "stop_on_reply": "Reply",
     "freshness": "Last look",
     "frequency_cap": "Frequency",

@@ -21,6 +21,7 @@ from proofdesk.http.web import (
     settings,
     signup,
     sources,
+    suppressions,
     threads,
     unsubscribe,
 )
@@ -38,6 +39,7 @@ ROUTERS = [
     contacts.router,
     policies.router,
     sending.router,
+    suppressions.router,
     composer.router,
     outbound.router,
     reference.router,

@@ -55,7 +55,8 @@ class SendFailed(Unavailable):
     `permanent`: the channel will never accept this message. `delivery_unknown`: the message may have arrived, because
     the connection broke after it was handed over. `retry_after`: seconds that the channel asks to wait.
     `channel_wide`: a condition of the channel and not of the message, which therefore loses no retry.
-    `misconfigured`: such a condition that lasts until a person acts, like a wrong password.
+    `misconfigured`: such a condition that lasts until a person acts, like a wrong password. `suppression`: the
+    recipient cannot be reached at all, for this reason (`bounce`, `invalid` or `blocked`).
     """
 
     code = "outbound_send_failed"
@@ -69,9 +70,11 @@ class SendFailed(Unavailable):
         channel_wide: bool = False,
         misconfigured: bool = False,
         retry_after: float | None = None,
+        suppression: str | None = None,
         details: dict[str, Any] | None = None,
     ):
         super().__init__(message, details=details)
+        self.suppression = suppression
         self.permanent = permanent
         self.delivery_unknown = delivery_unknown
         self.channel_wide = channel_wide or misconfigured

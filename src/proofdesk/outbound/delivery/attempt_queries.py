@@ -39,6 +39,7 @@ class AttemptOutcome:
 
     `duration`: seconds; None: until now. `retry_wait`: seconds until the retry; None: there is none. `uses_retry`:
     whether that retry counts. `requeued`: the message is approved as before, because its channel accepts nothing now.
+    `suppression`: why the recipient cannot be reached at all.
     """
 
     outbound_id: UUID
@@ -50,13 +51,16 @@ class AttemptOutcome:
     retry_wait: float | None
     uses_retry: bool = True
     requeued: bool = False
+    suppression: str | None = None
 
 
 @dataclass(frozen=True)
 class SettledAttempt:
-    """An attempt whose outcome was stored."""
+    """An attempt whose outcome was stored, with the channel and the recipient of its message."""
 
     outbound_id: UUID
+    channel: str
+    recipient_ref: str
     outcome: str
     started_at: datetime
     policy_ids: list[UUID]
@@ -122,7 +126,7 @@ async def finish_attempts(conn: Conn, scope: Scope, outcomes: Sequence[AttemptOu
             retry_count = o.retry_count + CASE WHEN e.retry_wait IS NULL OR NOT e.uses_retry THEN 0 ELSE 1 END,
             next_attempt_at = clock_timestamp() + make_interval(secs => e.retry_wait)
         FROM ended e WHERE o.project_id = %(project)s AND o.id = e.outbound_id
-        RETURNING o.id AS outbound_id, e.outcome, e.started_at, o.policy_ids, e.requeued""",
+        RETURNING o.id AS outbound_id, o.channel, o.recipient_ref, e.outcome, e.started_at, o.policy_ids, e.requeued""",
         project=scope.project_id,
         rows=Jsonb([to_plain(row) for row in outcomes]),
     )

@@ -23,6 +23,7 @@ from proofdesk.outbound import (
     policies,
     recipient_queries,
     rules_queries,
+    suppression_queries,
 )
 from proofdesk.outbound.channels.interface import Channel
 from proofdesk.outbound.delivery import attempt_queries, claim_queries, outcomes
@@ -144,16 +145,14 @@ async def _claim_locked(
     recipients = await policies.ensure_policies(conn, scope, [(m.channel, m.recipient_ref) for m in locked_messages])
     policy_ids = {(r.channel, r.recipient): r.policy_ids for r in recipients}
     locked_policies = await policies.lock_policies(conn, scope, recipients)
-    replies = await recipient_queries.fetch_latest_replies(conn, scope, [m.recipient_ref for m in locked_messages])
-    may_skip = (await rules_queries.fetch_rules(conn, scope)).send_unconfirmed
+    contacts = await _load_contacts(conn, scope, locked_messages, terms.unconfirmed)
     now = await attempt_queries.fetch_current_time(conn)
     passed: dict[UUID, OutboundMessage] = {}
     rejected: list[tuple[OutboundMessage, GateDecision]] = []
     updates: list[MessageUpdate] = []
     for message in locked_messages:
         ids = policy_ids[message.channel, message.recipient_ref]
-        recipient = message.recipient_ref
-        contact = ContactState(replies.get(recipient), None if may_skip else terms.unconfirmed.get(recipient))
+        contact = contacts[message.channel, message.recipient_ref]
         decision = _evaluate(message, [locked_policies[i] for i in ids], contact, terms.channels, now)
         updates.append(_update(message, decision, ids))
         if decision == gates.PASS:
@@ -169,6 +168,24 @@ async def _claim_locked(
     await events.record_many(conn, scope, scope.actor, new_reasons)
     deadline = started + terms.lease / 2
     return Claim([ClaimedMessage(passed[a.outbound_id], a, started, deadline) for a in attempts], rejected)
+
+
+async def _load_contacts(
+    conn: Conn, scope: Scope, locked_messages: Sequence[OutboundMessage], unconfirmed: Unconfirmed
+) -> dict[tuple[str, str], ContactState]:
+    """Return what is known of the recipients, by channel and recipient."""
+    channels, recipients = [m.channel for m in locked_messages], [m.recipient_ref for m in locked_messages]
+    replies = await recipient_queries.fetch_latest_replies(conn, scope, recipients)
+    suppressed = await suppression_queries.fetch_suppressed(conn, scope, channels, recipients)
+    reasons = {(row.channel, row.recipient): row.reason for row in suppressed}
+    if (await rules_queries.fetch_rules(conn, scope)).send_unconfirmed:
+        unconfirmed = {}
+    return {
+        (channel, recipient): ContactState(
+            replies.get(recipient), unconfirmed.get(recipient), reasons.get((channel, recipient))
+        )
+        for channel, recipient in zip(channels, recipients, strict=True)
+    }
 
 
 def _evaluate(

@@ -25,7 +25,7 @@ from proofdesk.outbound.delivery.claims import CHANNEL_NOT_CONFIGURED, Claim, Cl
 from proofdesk.outbound.delivery.last_look import LastLook
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN, RetryBackoff
 from proofdesk.outbound.delivery.sending import Channels, MessageSender
-from proofdesk.outbound.gates import CAP_REACHED, UNCONFIRMED
+from proofdesk.outbound.gates import CAP_REACHED, SUPPRESSED, UNCONFIRMED
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
@@ -95,6 +95,12 @@ class BlockedStopOnReply(Conflict):
     """The recipient wrote after the message was approved."""
 
     code = "outbound_blocked_stop_on_reply"
+
+
+class RecipientSuppressed(Conflict):
+    """The recipient is suppressed on the channel."""
+
+    code = "outbound_suppressed"
 
 
 class ReplyUnconfirmed(Unavailable):
@@ -248,6 +254,8 @@ def _raise_unless_sent(message: OutboundMessage, claim: Claim) -> None:
     if message.status == "blocked_opt_out":
         raise BlockedOptOut("The recipient has opted out of this channel. The message was blocked.")
     if message.status == "cancelled":
+        if (message.last_error or "").startswith(SUPPRESSED):
+            raise RecipientSuppressed(f"The channel does not reach this recipient: {message.last_error}.")
         raise BlockedStopOnReply("The recipient wrote after the approval. The message was cancelled.")
     if decision is not None and decision.reason == CAP_REACHED and decision.until is not None:
         raise FrequencyCapReached(

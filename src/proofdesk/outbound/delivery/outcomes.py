@@ -4,18 +4,20 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from proofdesk.audit import events
 from proofdesk.audit.events import BulkEvent
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.outbound import gates, kill_switch, messages, policy_queries
+from proofdesk.outbound import gates, kill_switch, messages, policy_queries, suppressions
 from proofdesk.outbound.channels.backoff import limit_wait
 from proofdesk.outbound.channels.interface import Receipt, SendFailed
 from proofdesk.outbound.delivery import attempt_queries, report_queries
 from proofdesk.outbound.delivery.attempt_queries import AttemptOutcome, SettledAttempt, StartedAttempt
 from proofdesk.outbound.kill_switch_queries import ActiveKillSwitch
 from proofdesk.outbound.message_queries import OutboundMessage
+from proofdesk.outbound.suppression_queries import NewSuppression
 from proofdesk.projects.scope import Scope
 
 DELIVERY_UNKNOWN = "delivery_unknown"
@@ -66,7 +68,7 @@ def failed_outcome(
         wait *= random.uniform(1, 1.2)  # noqa: S311  spreads attempts, guards nothing
         return replace(failure, retry_wait=wait, uses_retry=False, requeued=not error.misconfigured)
     if error.permanent or message.retry_count >= message.max_retries:
-        return failure
+        return replace(failure, suppression=error.suppression)
     wait = retry_backoff.wait_after(message.retry_count) * random.uniform(0.5, 1)  # noqa: S311  spreads retries
     return replace(failure, retry_wait=max(wait, limit_wait(error.retry_after or 0)))
 
@@ -95,6 +97,7 @@ async def settle_attempts(db: Database, scope: Scope, outcomes: Sequence[Attempt
         await report_queries.insert_deliveries(conn, scope, sent_ids)
         await _update_windows(conn, scope, settled)
         by_message = {outcome.outbound_id: outcome for outcome in outcomes}
+        await suppressions.store(conn, scope, [s for a in settled if (s := _suppression(a, by_message[a.outbound_id]))])
         await events.record_many(conn, scope, scope.actor, [_event(by_message[a.outbound_id]) for a in settled])
     return settled
 
@@ -118,6 +121,14 @@ async def _update_windows(conn: Conn, scope: Scope, settled: Sequence[SettledAtt
     released = [policy.id for policy in changed if policy.sent_in_window < before[policy.id].sent_in_window]
     if released:
         await policy_queries.resume_deferred(conn, scope, released)
+
+
+def _suppression(settled: SettledAttempt, outcome: AttemptOutcome) -> NewSuppression | None:
+    if outcome.suppression is None:
+        return None
+    name, expires_at = settled.recipient_ref.lower(), suppressions.expiry(outcome.suppression, datetime.now(UTC))
+    detail = (outcome.error or "")[: suppressions.MAX_DETAIL_LENGTH]
+    return NewSuppression(settled.channel, name, outcome.suppression, detail, outcome.outbound_id, expires_at)
 
 
 def _event(outcome: AttemptOutcome) -> BulkEvent:

@@ -182,5 +182,6 @@ class EmailChannel:
             channel_wide=verdict.scope is not RefusalScope.MESSAGE,
             misconfigured=verdict.advice != "",
             retry_after=wait if pause is None else pause.wait,
+            suppression="bounce" if verdict.unreachable else None,
             details={"upstream": upstream | {"status": reply.code}},
         )

@@ -17,6 +17,8 @@ _QUOTAS = {(4, 5), (1, 90), (7, 232), (7, 233), (7, 705), (7, 708), (7, 709)}
 _RELAY_IS_FULL = {(3, 1), (3, 2)}
 _SENDER = {(1, 7), (1, 8)}
 _LOGIN = {530, 534, 535, 538}
+_NO_SUCH_MAILBOX = {(1, 1), (1, 2), (1, 3), (1, 6), (1, 10), (2, 1)}
+"""X.1.1 no such mailbox, X.1.2 no such domain, X.1.3 bad address, X.1.6 moved, X.1.10 null MX, X.2.1 disabled."""
 _RECIPIENT_SUBJECTS = {1, 2, 6}  # address, mailbox and content
 _QUOTA_WAIT = 900.0
 _LOGIN_WAIT = 60.0
@@ -47,13 +49,17 @@ class SmtpReply:
 
 @dataclass(frozen=True)
 class ReplyVerdict:
-    """What a reply means. `advice` says what a person can do; `at_least` is in seconds."""
+    """What a reply means. `advice` says what a person can do; `min_wait` is in seconds.
+
+    `unreachable`: the mailbox does not exist, so no message will ever arrive.
+    """
 
     scope: RefusalScope
     permanent: bool = False
     delivery_unknown: bool = False
     advice: str = ""
     min_wait: float = 0.0
+    unreachable: bool = False
 
 
 def parse_reply(error: BaseException, step: str) -> SmtpReply:
@@ -124,4 +130,4 @@ def _classify_permanent(reply: SmtpReply) -> ReplyVerdict:
         return ReplyVerdict(RefusalScope.ALL)
     if status in _SENDER or (reply.step == "MAIL" and status is not None and status[0] == 7):
         return ReplyVerdict(RefusalScope.ALL, advice=CHECK_SENDER, min_wait=_LOGIN_WAIT)
-    return ReplyVerdict(RefusalScope.MESSAGE, permanent=True)
+    return ReplyVerdict(RefusalScope.MESSAGE, permanent=True, unreachable=status in _NO_SUCH_MAILBOX)

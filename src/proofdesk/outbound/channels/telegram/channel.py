@@ -96,6 +96,9 @@ class TelegramChannel:
         """Do nothing: the channel opens no connection of its own."""
 
 
+_UNREACHABLE = (("blocked by the user", "blocked"), ("user is deactivated", "invalid"))
+
+
 def _failure(error: TelegramError) -> SendFailed:
     return SendFailed(
         error.message,
@@ -105,5 +108,6 @@ def _failure(error: TelegramError) -> SendFailed:
         misconfigured=error.status in (401, 404),
         channel_wide=error.status == 429 or (error.status is None and not error.outcome_unknown),
         retry_after=None if error.retry_after is None else limit_wait(error.retry_after),
+        suppression=next((reason for text, reason in _UNREACHABLE if text in error.message.lower()), None),
         details=error.details,
     )
