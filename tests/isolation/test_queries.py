@@ -20,7 +20,7 @@ from proofdesk.dashboard import metrics_queries, status_queries
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.indexing import chunk_queries
-from proofdesk.jobs import queue_queries, run_queries, run_state_queries, schedule_queries
+from proofdesk.jobs import queue_queries, run_queries, run_state_queries, schedule_queries, worker_process_queries
 from proofdesk.outbound import kill_switch_queries
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.opt_outs import unsubscribe_queries
@@ -90,6 +90,9 @@ NO_SCOPE: dict[Query, str] = {
     queue_queries.get_running_job_id: "a job of the queue by its lock",
     queue_queries.move_waiting_job: "a job of the queue by its lock",
     runbook_queries.fetch_database_time: "the time",
+    worker_process_queries.report_process: "worker processes serve all projects",
+    worker_process_queries.delete_process: "worker processes serve all projects",
+    worker_process_queries.list_processes: "worker processes serve all projects",
     database_queries.fetch_facts: "the server",
     database_queries.list_blockers: "sessions of the server",
     database_queries.try_to_write: "a temporary table",
