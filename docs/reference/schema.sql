@@ -1593,6 +1593,48 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE outbound_rules TO proofdesk_app;
 COMMENT ON TABLE outbound_rules IS 'What a project decides about its outbound messages.';
 COMMENT ON COLUMN outbound_rules.send_unconfirmed IS 'Whether messages are sent although Chatwoot cannot be asked what their contact wrote.';
 
+CREATE TABLE suppressions (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    channel text NOT NULL,
+    name text NOT NULL,
+    address text GENERATED ALWAYS AS (
+CASE
+    WHEN (name !~~ 'cwc:%'::text) THEN name
+    ELSE NULL::text
+END) STORED,
+    contact_global_id text GENERATED ALWAYS AS (
+CASE
+    WHEN (name ~~ 'cwc:%'::text) THEN name
+    ELSE NULL::text
+END) STORED,
+    reason text NOT NULL,
+    detail text,
+    outbound_id uuid,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT suppressions_channel_check CHECK ((channel = ANY (ARRAY['chatwoot'::text, 'email'::text, 'telegram'::text]))),
+    CONSTRAINT suppressions_detail_check CHECK ((char_length(detail) <= 500)),
+    CONSTRAINT suppressions_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1000))),
+    CONSTRAINT suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text, 'invalid'::text, 'blocked'::text, 'manual'::text])))
+);
+ALTER TABLE ONLY suppressions
+    ADD CONSTRAINT suppressions_pkey PRIMARY KEY (project_id, id);
+ALTER TABLE ONLY suppressions
+    ADD CONSTRAINT suppressions_project_id_channel_name_key UNIQUE (project_id, channel, name);
+ALTER TABLE ONLY suppressions
+    ADD CONSTRAINT suppressions_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE suppressions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON suppressions USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE suppressions TO proofdesk_app;
+COMMENT ON TABLE suppressions IS 'Recipients whom a channel cannot reach or must not write to, with the evidence.';
+COMMENT ON COLUMN suppressions.name IS 'An address in lower case, or the global id of a contact.';
+COMMENT ON COLUMN suppressions.detail IS 'What the provider answered, or why a person added it.';
+COMMENT ON COLUMN suppressions.outbound_id IS 'The message whose delivery failed.';
+COMMENT ON COLUMN suppressions.expires_at IS 'Until when it holds; NULL: until a person removes it.';
+
 -- Jobs ----------------------------------------------------------------------------------------------------------------
 
 CREATE TABLE scheduled_jobs (
