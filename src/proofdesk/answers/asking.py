@@ -79,7 +79,7 @@ async def _find(tools: AnswerTools, scope: Scope, request: AnswerRequest, report
         tools.db, scope, tools.provider, tools.settings, question, request.filters, request.include_private
     )
     await report(f"Reading {len(found.messages)} messages")
-    conversations = ranking.rank_conversations(question, found.messages)
+    conversations = ranking.rank_conversations(question, found.messages, found.frequencies)
     extract = extractive.extract_answer(ranking.rank_sentences(question, conversations))
     messages = [message for conversation in conversations for message in conversation.messages]
     return Findings(question.text, messages, extract, found.diagnosis, started)

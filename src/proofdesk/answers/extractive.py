@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proofdesk.answers import changes
-from proofdesk.answers.ranked import RankedStatement
+from proofdesk.answers.ranked import Evidence, RankedStatement
 from proofdesk.answers.statements import Statement
 
-MAX_SENTENCES = 2
+MAX_SENTENCES = 1
 _COMPARABLE = 0.9  # a further sentence needs this share of the best score
-MAX_MISSING_ELSEWHERE = 0.26
-MIN_EVIDENCE = 0.3
+MIN_STRENGTH = 0.9
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,10 @@ def is_strong(candidate: RankedStatement) -> bool:
         candidate.names_match
         and evidence.has_value
         and not evidence.is_question
-        and evidence.missing_elsewhere <= MAX_MISSING_ELSEWHERE
-        and evidence.in_sentence + 0.5 * evidence.in_message + 0.5 * evidence.in_previous >= MIN_EVIDENCE
+        and _strength(evidence) >= MIN_STRENGTH
     )
+
+
+def _strength(evidence: Evidence) -> float:
+    """Return the strength of the evidence. A topic that only other conversations have speaks against it."""
+    return 2 * evidence.in_sentence + (0.5 if evidence.is_from_us else 0.0) - 3 * evidence.missing_elsewhere

@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from proofdesk.answers import names, vocabulary
 from proofdesk.answers.questions import Question, TopicWord, word_terms
 from proofdesk.indexing import tokenizer
+from proofdesk.indexing.terms import WHOLE
 
 SAME_WORD, PART_OF_WORD, SAME_NOTION = 1.0, 0.8, 0.7
 _MIN_PART = 5  # letters of a word inside another
+
+_FEW, _RARE_SHARE = 3, 0.1
+
+Frequencies = Mapping[str, int]
+"""For each term, in how many conversations of the project it occurs; for `WHOLE`, the number of conversations."""
 
 Matches = Mapping[int, float]
 """For each number of a topic word, how well it is matched, above 0 and at most 1."""
@@ -46,11 +52,22 @@ def merge(matches: Iterable[Matches]) -> dict[int, float]:
     return best
 
 
-def weigh_words(question: Question, conversations: Sequence[Matches]) -> list[float]:
-    """Return the weight of each topic word: high for a word that few of the conversations hold."""
-    count = len(conversations)
-    held = [sum(n in matches for matches in conversations) for n in range(len(question.words))]
-    return [math.log(1 + (count + 1) / (max(n, 1) + 0.5)) for n in held]  # a word that none holds weighs as a rare one
+def count_conversations(topic: TopicWord, frequencies: Frequencies) -> int:
+    """Return in how many conversations of the project a topic word occurs."""
+    return max((frequencies.get(term, 0) for term in topic.terms), default=0)
+
+
+def weigh_words(question: Question, frequencies: Frequencies) -> list[float]:
+    """Return the weight of each topic word: high for a word that few conversations of the project hold."""
+    total = frequencies.get(WHOLE, 0)
+    # A word that none holds weighs as a rare one: it may be of another language.
+    counts = [max(count_conversations(word, frequencies), 1) for word in question.words]
+    return [math.log(1 + (total + 0.5) / count) for count in counts]
+
+
+def is_rare(topic: TopicWord, frequencies: Frequencies) -> bool:
+    """Return whether few conversations hold a topic word, so that it tells what they are about."""
+    return 0 < count_conversations(topic, frequencies) <= max(_FEW, _RARE_SHARE * frequencies.get(WHOLE, 0))
 
 
 def coverage(matches: Matches, weights: Sequence[float], numbers: Iterable[int]) -> float:

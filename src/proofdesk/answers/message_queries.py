@@ -38,6 +38,14 @@ class NamedConversation:
     conversation_id: int
 
 
+@dataclass(frozen=True)
+class TermFrequency:
+    """A term and the number of conversations that hold it."""
+
+    term: str
+    df: int
+
+
 async def list_messages(
     conn: Conn, scope: Scope, conversation_keys: Sequence[ConversationKey], limit: int, *, include_private: bool
 ) -> list[CitableMessage]:
@@ -89,4 +97,17 @@ async def list_named_conversations(
         project=scope.project_id,
         patterns=list(name_patterns),
         limit=limit,
+    )
+
+
+async def list_term_frequencies(conn: Conn, scope: Scope, terms: Sequence[str]) -> list[TermFrequency]:
+    """Return in how many conversations these terms of the keyword index occur."""
+    return await fetch_all(
+        conn,
+        TermFrequency,
+        """
+        SELECT term, df FROM search_terms
+        WHERE project_id = %(project)s AND term = ANY (%(terms)s::text[]) AND df > 0""",
+        project=scope.project_id,
+        terms=list(terms),
     )

@@ -10,7 +10,8 @@ class Evidence:
     """What speaks for a sentence. Shares are those of the topic words that are matched, by weight.
 
     `in_previous` is the share in the messages just before, which the sentence may answer. `missing_elsewhere` is the
-    share of the topic words that another conversation holds, and this one does not.
+    share of the topic words that few other conversations hold, and this one does not.
+    `is_opening` tells that the contact begins the conversation with it.
     """
 
     in_sentence: float
@@ -21,6 +22,7 @@ class Evidence:
     has_value: bool
     is_from_us: bool
     is_question: bool
+    is_opening: bool
     is_short: bool
 
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from proofdesk.answers import message_queries, names
+from proofdesk.answers.matching import Frequencies
 from proofdesk.answers.message_queries import CitableMessage
 from proofdesk.answers.questions import Question
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
 from proofdesk.indexing.embeddings.provider import EmbeddingProvider
+from proofdesk.indexing.terms import WHOLE
 from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis, results
 from proofdesk.search.diagnosis import SearchDiagnosis
@@ -22,9 +24,13 @@ _MAX_PATTERNS = 40
 
 @dataclass(frozen=True)
 class Sources:
-    """The messages of the conversations found. `diagnosis` tells why search found none, or none that is relevant."""
+    """The messages of the conversations found, and how frequent the terms of the question are in the project.
+
+    `diagnosis` tells why search found none, or none that is relevant.
+    """
 
     messages: list[CitableMessage]
+    frequencies: Frequencies
     diagnosis: SearchDiagnosis
 
 
@@ -50,8 +56,14 @@ async def find_sources(
         messages = await message_queries.list_messages(
             conn, scope, list(keys), _MESSAGES_PER_CONVERSATION, include_private=include_private
         )
+        terms = sorted({WHOLE, *(term for word in question.words for term in word.terms)})
+        frequencies = await message_queries.list_term_frequencies(conn, scope, terms)
         explanation = found.diagnosis or await diagnosis.diagnose(conn, scope, query, provider is not None, True)
-    return Sources([message for message in messages if _passes(filters, message)], explanation)
+    return Sources(
+        [message for message in messages if _passes(filters, message)],
+        {row.term: row.df for row in frequencies},
+        explanation,
+    )
 
 
 def _selects_conversations(filters: SearchFilters) -> bool:

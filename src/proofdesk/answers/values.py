@@ -4,6 +4,7 @@ import re
 from collections.abc import Set
 from datetime import date
 
+from proofdesk.answers import vocabulary
 from proofdesk.answers.dates import find_dates
 from proofdesk.answers.questions import ExpectedValue
 
@@ -39,6 +40,16 @@ _DURATION = re.compile(
     r"|обед\w*|mediodía)\b",
     re.IGNORECASE,
 )
+_ADDRESSED = re.compile(r"^(?:[^\W\d_]+\s){0,3}[^\W\d_]+[,:!]\s")
+_PERSON = re.compile(
+    r"\b(?:boss|manager|director|owner|chair(?:man|woman)?|board|colleague|assistant|father|mother|brother|sister|son"
+    r"|daughter|husband|wife|partner|lawyer|notary|accountant|vp|ceo|cfo|doorman|neighbou?r|trustees|myself"
+    r"|chef\w*|leiter\w*|direktor\w*|vorsitzende\w*|vorstand|kolleg\w+|vater|mutter|bruder|schwester|sohn|tochter|mann"
+    r"|frau|anwalt|notar\w*|selbst|директор\w*|начальник\w*|коллег\w+|бухгалтер\w*|юрист\w*|отец|мать|брат|сестра|сын"
+    r"|дочь|муж|жена|сам|сама|jefe|jefa|director\w*|gerente|socio|socia|padre|madre|hermano|hermana|hijo|hija|esposo|esposa"
+    r"|marido|mujer|abogad\w+|notario|doctor\w*|yo mismo|president\w+)\b",
+    re.IGNORECASE,
+)
 _PROPER = re.compile(r"[^\W\d_][\w'’-]+")
 
 
@@ -53,6 +64,19 @@ def has_value(kind: ExpectedValue, text: str, written: date) -> bool:
             return _NUMBER.search(text) is not None or _COUNT_WORD.search(text) is not None
         case "person":
             return bool(proper_names(text))
+
+
+def named_people(text: str) -> Set[str]:
+    """Return who may be meant in a text, in lower case: names, also at its beginning, relations and roles, and "I".
+
+    A name before a comma at the beginning is who is addressed.
+    """
+    body = _ADDRESSED.sub("", text)
+    names = {name.lower() for name in proper_names(body)}
+    if (first := _PROPER.search(body)) and first.group()[0].isupper():
+        names.add(first.group().lower())
+    common = {name for name in names if vocabulary.is_common(name)}
+    return (names - common) | {match.group().lower() for match in _PERSON.finditer(body)}
 
 
 def numbers(text: str) -> set[str]:

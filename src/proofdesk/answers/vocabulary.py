@@ -18,7 +18,7 @@ long many much far soon late last first there any some all both each every per o
 happen happened happens become became get gets got getting give gave given make made take took taken come came go goes went
 going want wanted wanting let say says said tell tells told promise promised promises promising agree agreed agreement commit
 committed state stated mention mentioned ask asked answer answered know known think thought mr mrs ms miss dr sir madam client
-customer customers company yet actually supposed exactly date day days time deadline
+customer customers company yet actually supposed due ready keep keeps kept honour honoured meet met original originally initially first finally eventually later way use used using put need needs needed find found work works start starts started look looks play plays playing hold holds held move happen place exactly date day days time deadline
 der die das den dem des ein eine einen einem einer eines und oder aber auch nicht kein keine keinen ist sind war waren sein
 wird werden wurde wurden worden hat haben hatte hatten kann können konnte soll sollen sollte sollten muss müssen darf ich du
 er sie es wir ihr ihnen ihm ihn uns unser unsere unserem unseren unserer mein meine euch euer von vom zu zum zur bei beim mit
@@ -26,7 +26,7 @@ für auf an am im in aus nach über unter um bis seit vor wann was wer wen wem w
 welcher welches welchem welchen viele viel lange noch schon nun jetzt dann denn da dort hier als ob wenn dass sich man so nur
 endlich ende eigentlich überhaupt frau herr herrn frl dr kunde kunden kundin sagen sagte sagten gesagt sagt versprochen
 versprach versprechen versprochene zugesagt zusage zugesagte vereinbart vereinbarten genannt nannten nennen angegeben wollte
-wollten bekommen bekam bekommt geben gab gegeben machen machte gemacht gehen ging tag tage datum zeit frist termin rechtzeitig
+wollten bekommen bekam bekommt geben gab gegeben machen machte gemacht gehen ging ursprünglich zunächst zuerst zurück schließlich bereit fertig gehalten halten hält eingehalten brauchen braucht nutzen finden findet statt stattfinden kommen kommt kam tag tage datum zeit frist termin rechtzeitig
 и а но или не ни да нет это этот эта эти того тот та те как какой какая какое какие какого какую каком каким когда кто кого
 кому кем чей что чего чему чем где куда откуда почему зачем сколько ли же бы был была было были быть есть будет будут в во на
 к ко с со у о об от до из за по для при про над под через после перед я ты он она оно мы вы они нас нам нами вас вам их его ее
@@ -34,14 +34,14 @@ wollten bekommen bekam bekommt geben gab gegeben machen machte gemacht gehen gin
 итоге конце концов который которая которые которого обещал обещала обещали обещано обещать пообещал пообещала пообещали
 обещание обещанию обещания сказал сказала сказали говорил говорили сообщил сообщили назвал назвала назвали договорились
 согласовали должен должна должны мог могли хотел хотела хотели срок срока сроку сроке дата дату дате день дня дни число числу
-время времени какому господин госпожа клиент клиента клиенту случилось стало сделал сделали делал свой свою свои
+время времени какому господин госпожа клиент клиента клиенту случилось стало изначально первоначально сначала окончательно готово готов сдержали выполнил выполнили получит получил получила сделал сделали делал свой свою свои
 el la los las lo un una unos unas y e o u pero no sí si ni que qué cual cuál cuales cuáles quien quién quienes quiénes cuando
 cuándo donde dónde como cómo cuanto cuánto cuanta cuánta cuantos cuántos cuantas cuántas por para con sin de del al a en sobre
 entre hasta desde hacia según tras ante bajo su sus mi mis tu tus nuestro nuestra nuestros nuestras se le les nos me te es son
 era eran fue fueron ser está están estaba estar estaría ha han había haber hay hemos será sería tiene tenía tienen tener
 puede podía debe debía quiere quería iba iban ir va van dijo dijimos dijeron decir dicho prometió prometimos prometieron
 prometido promesa prometer acordó acordamos acordado confirmó señor señora don doña sr sra cliente clienta ya aún todavía
-también más muy todo toda todos todas fecha día días plazo momento finalmente final cumplió cumplir pasó algo
+también más muy todo toda todos todas fecha día días plazo momento finalmente final cumplió cumplir pasó algo originalmente inicialmente primero listo lista hacer hizo hicieron sigue seguir pie queda quedó
 """
 _STOP_WORDS = frozenset(map(tokenizer.fold, _STOP.split()))
 _STOP_FORM = re.compile(r"[^\W\d]{1,2}|hi[ms]")  # words this short are pronouns, articles and prepositions
@@ -161,6 +161,81 @@ weekend wochenende выходн semana
 manager boss director chef leiter директор начальник gerente director jefe
 lawyer notary anwalt notar юрист нотариус abogad notari
 driver fahrer водител conductor
+money geld деньг денег dinero
+week woche недел semana
+month monat месяц mes
+morning vormittag утр mañana
+evening abend вечер tarde
+hour hours stunde час hora
+holiday vacation urlaub feiertag отпуск каникул vacacion
+ill sick krank болез заболе больн enferm
+sample muster образец образц muestra
+stock warehouse lager склад наличи almacén existencias
+size größe размер talla tamaño
+quality qualität качеств calidad
+complaint complain beschwerde reklamation жалоб претенз queja reclam
+family familie семь famil
+child children kind детей ребен niñ
+pupil student schüler ученик студент alumn estudiant
+teacher lehrer учител преподав profesor maestr
+team mannschaft команд equipo
+letter brief письм carta
+email e-mail mail почт correo
+phone telephone telefon телефон teléfono
+address adresse адрес dirección
+form formular форм formulario
+request anfrage заявк запрос solicitud petición
+entry entries eintrag запис entrada
+technical technisch техническ técnic
+software program programm программ programa
+password passwort kennwort парол contraseña
+domain домен dominio
+fire feuer огонь пожар костр fuego
+water wasser вода воды agua
+oil öl масло масла aceite
+coffee kaffee кофе café
+wine wein вино вина vino
+flower blume цветок цветов flor
+ball dance tanz танц baile
+club verein клуб общество
+festival fest фестивал
+exhibition ausstellung выставк exposición
+fair messe ярмарк feria
+conference congress kongress конференц конгресс congreso
+presentation präsentation презентац presentación
+video видео vídeo
+map karte plan карта mapa plano
+clause section klausel abschnitt пункт раздел cláusula sección
+lawsuit claim klage forderung иск претенз demanda
+rent rental miete mietvertrag аренд alquil
+key schlüssel ключ llave
+wood holz дерев madera
+glass glas стекл vidrio
+metal metall металл metal
+fabric cloth stoff ткан tela
+yarn wool garn wolle пряж шерст lana hilo
+pattern muster узор выкройк patrón
+factory fabrik werk фабрик завод fábrica
+supplier lieferant поставщик proveedor
+supply liefer поставк suministr
+exchange austausch tausch обмен intercambio cambio
+optimis optimiz optimier оптимизац optimiz
+migration umzug migration миграц перенос migrac
+backup sicherung резервн respaldo
+alert alarm warnung оповещен тревог alerta alarma
+monitor überwach мониторинг monitor
+hall venue saal зал salón
+rain regen дожд lluvia
+weather wetter погод tiempo clima
+taste flavour flavor geschmack вкус sabor
+missing fehlend fehlt недоста отсутств falta
+official offiziell официальн oficial
+blue blau син голуб azul
+red rot красн rojo
+green grün зелен verde
+white weiß бел blanc
+black schwarz черн negr
+gold gold золот dorad oro
 """
 
 _CONCEPT_PREFIXES: dict[str, list[int]] = {}
@@ -175,6 +250,12 @@ _INSIDE = 5  # from this length a prefix also counts inside a compound
 def is_stop_word(word: str) -> bool:
     """Return whether a folded word says nothing about a topic."""
     return word in _STOP_WORDS or _STOP_FORM.fullmatch(word) is not None
+
+
+def is_common(word: str) -> bool:
+    """Return whether a word is no name: a stop word or a word of business."""
+    folded = tokenizer.fold(word.lower())
+    return is_stop_word(folded) or bool(concepts(folded))
 
 
 @lru_cache(20_000)
