@@ -5,14 +5,15 @@ from uuid import uuid4
 
 import pytest
 
-from proofdesk.answers import register
+from proofdesk.answers import message_queries, register
 from proofdesk.answers.answer import ABSTAINED
 from proofdesk.answers.answer_queries import AnswerFilter
+from proofdesk.answers.message_queries import ReadWindow
 from proofdesk.answers.questions import QuestionRequired
 from proofdesk.answers.register import AnswerNotFound
 from proofdesk.errors import Invalid
 from proofdesk.search.query import SearchFilters
-from tests.support.asking_desk import AskingDesk
+from tests.support.asking_desk import KOWALSKI, AskingDesk
 
 
 def quotes(answer) -> list[str]:
@@ -122,3 +123,11 @@ async def test_old_answers_are_deleted(desk: AskingDesk):
     assert await register.delete_old(desk.db, desk.scope, 30) == 1
     listed, _ = await register.list_answers(desk.db, desk.scope, AnswerFilter(), 10, 0)
     assert [a.id for a in listed] == [new.id]
+
+
+async def test_messages_around_hits_and_the_last_ones_are_read(desk: AskingDesk):
+    talk = await desk.talk(*(f"> Note number {n} about the lantern." for n in range(60)), contact=KOWALSKI)
+    window = ReadWindow([talk * 100 + 20], last=4, around=3)
+    async with desk.db.scoped(desk.scope) as conn:
+        read = await message_queries.list_messages(conn, desk.scope, [(1, talk)], window, include_private=False)
+    assert [m.message_id - talk * 100 for m in read] == [18, 19, 20, 21, 22, 23, 56, 57, 58, 59]

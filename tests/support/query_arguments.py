@@ -16,6 +16,7 @@ from pgvector import HalfVector
 import proofdesk
 from proofdesk.answers import answer_queries
 from proofdesk.answers.answer_queries import AnswerFilter, AnswerOutcome
+from proofdesk.answers.message_queries import ReadWindow
 from proofdesk.audit.events import EvidenceRef
 from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot import cursor_queries, quarantine_queries
@@ -249,6 +250,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "conversation_keys": _always([(ACCOUNT, 101), (ACCOUNT, 999)]),
     "name_patterns": lambda w: ["%a%", f"%{w.word}%"],
     "include_private": _always(True),
+    "window": lambda w: ReadWindow([w.chunk.message_id]),
     "accounts": _always([ACCOUNT, ACCOUNT]),
     # Outbound
     "draft": _draft,

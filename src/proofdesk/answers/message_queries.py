@@ -31,6 +31,15 @@ class CitableMessage:
 
 
 @dataclass(frozen=True)
+class ReadWindow:
+    """Which messages of a conversation are read: the last ones, and those around the messages `hits`."""
+
+    hits: Sequence[int]
+    last: int = 150
+    around: int = 15
+
+
+@dataclass(frozen=True)
 class NamedConversation:
     """A conversation of a contact whose name matches."""
 
@@ -47,9 +56,17 @@ class TermFrequency:
 
 
 async def list_messages(
-    conn: Conn, scope: Scope, conversation_keys: Sequence[ConversationKey], limit: int, *, include_private: bool
+    conn: Conn,
+    scope: Scope,
+    conversation_keys: Sequence[ConversationKey],
+    window: ReadWindow,
+    *,
+    include_private: bool,
 ) -> list[CitableMessage]:
-    """Return the last `limit` messages of each conversation, oldest first, without activity lines and deleted ones."""
+    """Return messages of conversations, oldest first, without activity lines and deleted messages.
+
+    These are the last ones of each conversation, and those around the messages of the window.
+    """
     return await fetch_all(
         conn,
         CitableMessage,
@@ -63,17 +80,37 @@ async def list_messages(
         LEFT JOIN cw_contacts k ON k.project_id = c.project_id AND k.account_id = c.account_id
             AND k.contact_id = c.contact_id
         CROSS JOIN LATERAL (
-            SELECT * FROM cw_messages m
-            WHERE m.project_id = c.project_id AND m.account_id = c.account_id
-              AND m.conversation_id = c.conversation_id AND NOT m.deleted AND m.message_type <> 'activity'
-              AND m.content <> '' AND (NOT m.private OR %(include_private)s)
-            ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(limit)s) m
+            (SELECT m.message_id FROM cw_messages m
+             WHERE m.project_id = c.project_id AND m.account_id = c.account_id
+               AND m.conversation_id = c.conversation_id
+             ORDER BY m.created_at DESC, m.message_id DESC LIMIT %(last)s)
+            UNION
+            SELECT near.message_id
+            FROM cw_messages hit
+            CROSS JOIN LATERAL (
+                (SELECT b.message_id FROM cw_messages b
+                 WHERE b.project_id = c.project_id AND b.account_id = c.account_id
+                   AND b.conversation_id = c.conversation_id AND b.created_at <= hit.created_at
+                 ORDER BY b.created_at DESC, b.message_id DESC LIMIT %(around)s)
+                UNION ALL
+                (SELECT a.message_id FROM cw_messages a
+                 WHERE a.project_id = c.project_id AND a.account_id = c.account_id
+                   AND a.conversation_id = c.conversation_id AND a.created_at > hit.created_at
+                 ORDER BY a.created_at, a.message_id LIMIT %(around)s)) near
+            WHERE hit.project_id = c.project_id AND hit.account_id = c.account_id
+              AND hit.conversation_id = c.conversation_id AND hit.message_id = ANY (%(hits)s::bigint[])) chosen
+        JOIN cw_messages m ON m.project_id = c.project_id AND m.account_id = c.account_id
+            AND m.message_id = chosen.message_id
+        WHERE NOT m.deleted AND m.message_type <> 'activity' AND m.content <> ''
+          AND (NOT m.private OR %(include_private)s)
         ORDER BY m.account_id, m.conversation_id, m.created_at, m.message_id""",
         project=scope.project_id,
         accounts=[account for account, _ in conversation_keys],
         conversations=[conversation for _, conversation in conversation_keys],
         include_private=include_private,
-        limit=limit,
+        last=window.last,
+        around=window.around,
+        hits=list(window.hits),
     )
 
 

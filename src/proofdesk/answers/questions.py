@@ -1,6 +1,7 @@
 """What a question asks for: its topic words and the kind of value that answers it. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +48,14 @@ _ABOUT_US = re.compile(
 )
 
 
+_GERMAN = frozenset(
+    {"wer", "wen", "wem", "wessen", "wann", "warum", "wieso", "welcher", "welche", "welches", "welchem"}
+)
+_PROMISED = re.compile(
+    r"\b(?:promis\w*|agree\w*|offer\w*|tell|told|say|said|quote\w*|commit\w*|versproch\w*|versprach\w*|zugesagt|gesagt"
+    r"|genannt|angeboten|vereinbart|(?:по)?обеща\w+|сказал\w*|назвал\w*|сообщил\w*|предлож\w+|prometi\w+|dijimos|ofrec\w+"
+    r"|acordamos|confirmamos)\b"
+)
 _QUESTION_WORDS = frozenset(
     """
     who whom whose what which when where why how did do does is are was were has have had can could will
@@ -83,12 +92,13 @@ class TopicWord:
 
 @dataclass(frozen=True)
 class Question:
-    """A question, with what it is about and what would answer it."""
+    """A question, with what it is about and what would answer it. `about_our_words`: what did we say or promise?"""
 
     text: str
     words: tuple[TopicWord, ...]
     expects: ExpectedValue | None
     about_us: bool
+    about_our_words: bool
 
     @cached_property
     def name_numbers(self) -> frozenset[int]:
@@ -115,8 +125,13 @@ def parse_question(text: str) -> Question:
     asked: list[tuple[int, ExpectedValue]] = [
         (match.start(), kind) for kind, pattern in _EXPECTED if (match := pattern.search(lowered))
     ]
+    about_us = _ABOUT_US.search(lowered) is not None
     return Question(
-        cleaned, tuple(_topic_words(cleaned)), min(asked)[1] if asked else None, _ABOUT_US.search(lowered) is not None
+        text=cleaned,
+        words=tuple(_topic_words(cleaned)),
+        expects=min(asked)[1] if asked else None,
+        about_us=about_us,
+        about_our_words=about_us and _PROMISED.search(lowered) is not None,
     )
 
 
@@ -128,7 +143,8 @@ def word_terms(word: str) -> frozenset[str]:
 
 def _topic_words(text: str) -> Iterable[TopicWord]:
     seen: set[str] = set()
-    german = languages.guess_language(dict.fromkeys(tokenizer.words(text), 1)) == "german"
+    words = tokenizer.words(text)
+    german = languages.guess_language(Counter(words), least=1) == "german" or not _GERMAN.isdisjoint(words)
     for match in re.finditer(r"[^\W_]+(?:[-–.'’][^\W_]+)*", text):
         for part in tokenizer.words(match.group()):
             folded = tokenizer.fold(part)

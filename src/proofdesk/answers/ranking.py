@@ -132,6 +132,7 @@ def _score(question: Question, evidence: Evidence) -> float:
         + (2.4 if evidence.has_value and question.expects else 0.0)
         + (0.2 if evidence.is_from_us else 0.0)
         + (0.7 if evidence.is_from_us and question.about_us else 0.0)
+        - (2.0 if question.about_our_words and not evidence.is_from_us else 0.0)
         - (1.5 if evidence.is_opening else 0.0)
         - (0.8 if evidence.is_question else 0.0)
         - (0.9 if evidence.is_short else 0.0)

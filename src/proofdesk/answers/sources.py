@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from proofdesk.answers import message_queries, names
 from proofdesk.answers.matching import Frequencies
-from proofdesk.answers.message_queries import CitableMessage
+from proofdesk.answers.message_queries import CitableMessage, ReadWindow
 from proofdesk.answers.questions import Question
 from proofdesk.core import ids
 from proofdesk.database.pool import Database
@@ -18,7 +18,6 @@ from proofdesk.settings import Settings
 
 _HITS = 20
 _NAMED_CONVERSATIONS = 10
-_MESSAGES_PER_CONVERSATION = 150
 _MAX_PATTERNS = 40
 
 
@@ -49,13 +48,12 @@ async def find_sources(
     hits = [ids.parse(hit.conversation_global_id, "conversation") for hit in found.results]
     keys = dict.fromkeys((key.account_id, key.number) for key in hits)
     patterns = [pattern for word in question.words for pattern in names.name_patterns(word.word)][:_MAX_PATTERNS]
+    window = ReadWindow([ids.parse(hit.message_global_id, "message").number for hit in found.results])
     async with db.scoped(scope) as conn:
         if patterns and not _selects_conversations(filters):
             named = await message_queries.list_named_conversations(conn, scope, patterns, _NAMED_CONVERSATIONS)
             keys |= dict.fromkeys((row.account_id, row.conversation_id) for row in named)
-        messages = await message_queries.list_messages(
-            conn, scope, list(keys), _MESSAGES_PER_CONVERSATION, include_private=include_private
-        )
+        messages = await message_queries.list_messages(conn, scope, list(keys), window, include_private=include_private)
         terms = sorted({WHOLE, *(term for word in question.words for term in word.terms)})
         frequencies = await message_queries.list_term_frequencies(conn, scope, terms)
         explanation = found.diagnosis or await diagnosis.diagnose(conn, scope, query, provider is not None, True)
