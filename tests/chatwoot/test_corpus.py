@@ -18,9 +18,9 @@ from proofdesk_simulators.serving import running
 from tests.support.chatwoot import chatwoot_content, stored_content
 
 CORPUS = Path(os.environ.get("PROOFDESK_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "data" / "support"))
-# A third of the corpus costs a third of the time. The limit is lower in return: 200 MB for all of it, and a leak of
+# A third of the corpus costs a third of the time. The limit is lower in return: 230 MB for all of it, and a leak of
 # half a kilobyte per message exceeds both.
-SHARE, MEGABYTES = 3, 150
+SHARE, MEGABYTES = 3, 170
 
 
 def peak_of(command: list[str], environment: dict[str, str]) -> int:
@@ -40,7 +40,7 @@ def peak_of(command: list[str], environment: dict[str, str]) -> int:
 
 @pytest.mark.long
 @pytest.mark.skipif(not CORPUS.exists(), reason="the support corpus is not beside the repository")
-async def test_corpus_is_imported_within_150_megabytes(
+async def test_corpus_is_imported_within_170_megabytes(
     project: Scope,
     database_url: str,
     owner_conn: psycopg.Connection,

@@ -20,6 +20,7 @@ NOT_SCOPED = {
     "source_claims",
     "rate_limits",
     "run_totals",
+    "worker_processes",
     "signup_requests",
     "telegram_owner",
     "telegram_bind_codes",

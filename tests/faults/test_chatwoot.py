@@ -51,7 +51,7 @@ FAULTS = {
     "failing": Fault("500", 500, ("Internal Server Error", "look at its log", LATER)),
     "a proxy's page": Fault("502", 502, (HTML, "look at its log", LATER)),
     "malformed JSON": Fault("200_garbled", 200, ("something that is not JSON", PROXY)),
-    "a login page": Fault("200_page", 200, (HTML, PROXY)),
+    "a login page": Fault("200_page", 200, (HTML, PROXY), retried=False),
     "a challenge": Fault("403_challenge", 403, (HTML, "a challenge of its own"), retried=False),
     "a login of a proxy": Fault("401_basic", 401, (HTML, "a login or a challenge"), retried=False),
     "a redirect to a login": Fault("302_login", 302, (HTML, "does not redirect"), retried=False),

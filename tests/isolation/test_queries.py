@@ -97,6 +97,7 @@ NO_SCOPE: dict[Query, str] = {
     database_queries.list_blockers: "sessions of the server",
     database_queries.try_to_write: "a temporary table",
     database_queries.fetch_transaction_id: "a transaction id",
+    runbook_queries.count_pins_of_another_key: "signups of the installation",
     runbook_queries.list_rate_limits: "counters of the installation",
     run_queries.listen: "ids of runs that change, of all projects",
     totals_queries.gather_counts: "of the project of the transaction, by a function of the database",

@@ -60,6 +60,8 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "evidence_refs": lambda w: [{"source": "cw_messages", "ref": w.message()}],
     "opted_out": lambda _: False,
     "reason": lambda _: "a reason",
+    "origin": lambda _: "",
+    "chunk_id": lambda w: f"{w.message()}#0",
     "/v1/suppressions.reason": lambda _: "manual",
     "/v1/suppressions.channel": lambda _: "email",
     "/suppressions.channel": lambda _: "email",

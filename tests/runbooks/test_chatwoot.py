@@ -149,8 +149,10 @@ async def test_a_slow_but_working_chatwoot_is_no_finding(installation: Installat
 async def test_a_token_that_sees_less_than_is_stored_is_noted(installation: Installation):
     installation.sql(
         "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, status,"
-        " labels, created_at, updated_at) SELECT project_id, account_scope_id, account_id, conversation_id + 1000 + n,"
-        " inbox_id, status, labels, created_at, updated_at FROM cw_conversations, generate_series(1, 5) n"
+        " labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
+        " SELECT project_id, account_scope_id, account_id, conversation_id + 1000 * n, inbox_id, status, labels,"
+        " additional_attributes, custom_attributes, last_activity_at, created_at, updated_at"
+        " FROM cw_conversations, generate_series(1, 5) n"
     )
     result = await installation.run(SLUG)
     [check] = [c for c in result.checks if c.id == "visibility"]

@@ -71,8 +71,11 @@ def _proxies_only(text: str) -> str:
 
 
 def _origins_only(text: str) -> str:
-    if not all(map(_ORIGIN.fullmatch, origins(text))):
-        raise ValueError("name origins such as https://app.example.com, since their requests carry cookies")
+    for origin in origins(text):
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is not an origin such as https://app.example.com. Name each one: requests carry cookies"
+            )
     return text
 
 

@@ -48,5 +48,5 @@ def test_commands_refuse_shared_sessions_by_name(tidy_url: str, command: list[st
 
 def test_doctor_names_the_pooler(tidy_url: str):
     with pgbouncer.running(tidy_url, "session", "default_pool_size = 50") as bouncer:
-        done = proofdesk("doctor", "scheduler-worker-failing", DATABASE_URL=bouncer.url)
+        done = proofdesk("doctor", "scheduler-worker-failing", "--json", DATABASE_URL=bouncer.url)
     assert "behind a connection pooler in session mode, as proofdesk_app" in " ".join(done.stdout.split())

@@ -28,7 +28,7 @@ async def test_a_browser_that_keeps_cookies_is_told_that_it_can_sign_in(anyone: 
 async def test_one_that_does_not_is_told_the_cause_and_what_to_do(anyone: httpx2.AsyncClient):
     told = await check(anyone)
     assert "The session cookie is missing" in told
-    assert "<b>Fix:</b> Configure the proxy to pass Cookie and Set-Cookie unchanged" in told
+    assert "<b>Fix:</b> Sign in. If that fails again, let the proxy pass Cookie and Set-Cookie." in told
 
 
 async def test_what_is_wrong_with_this_very_request_is_named(anyone: httpx2.AsyncClient, cast: Cast):

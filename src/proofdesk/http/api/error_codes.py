@@ -48,6 +48,8 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/jobs/chatwoot/sync": _JOB,
     "POST /v1/jobs/chatwoot/reconcile": _JOB,
     "POST /v1/jobs/embeddings/run": {409: "job_cancelled", 502: "embeddings_job_failed", 503: "openai_not_configured"},
+    "POST /v1/jobs/embeddings/failed/retry": {404: "failed_chunk_not_found"},
+    "POST /v1/jobs/embeddings/failed/skip": {404: "failed_chunk_not_found"},
     "GET /v1/jobs/runs/{run_id}": {404: "run_not_found"},
     "POST /v1/jobs/runs/{run_id}/cancel": {404: "run_not_found", 409: "run_is_over"},
     "PATCH /v1/jobs/scheduler/{job_type}": {404: "job_type_not_found"},

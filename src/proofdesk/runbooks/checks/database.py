@@ -24,11 +24,18 @@ _UNREACHED = "The database cannot be reached."
 async def check_usable(context: RunbookContext) -> Observation:
     """Check that the database can be read and written. Strangers are not told why not."""
     state = await context.load_once(database_probe.probe_database)
+    is_stranger = context.request is not None and context.request.session_state != "active"
     if state.problem is None:
-        return ok("The database can be read and written.")
-    if context.request is not None and context.request.session_state != "active":
+        observed = "The database can be read and written."
+        return ok(observed if is_stranger else f"{observed} {await _describe_connection(context)}")
+    if is_stranger:
         return fail("The database cannot be used.")
     return fail(state.message, _CAUSES[state.problem])
+
+
+async def _describe_connection(context: RunbookContext) -> str:
+    async with context.resources.db.statement() as conn:
+        return conn.describe()
 
 
 def _check_state(problem: str, observed: Callable[[DatabaseFacts], str]) -> Callable[..., Awaitable[Observation]]:

@@ -112,5 +112,6 @@ addEventListener("pagehide", () => {
 document.addEventListener("htmx:before:request", (event) => {
   const { sourceElement, target, request } = event.detail.ctx;
   const leaves = target === document.body && (request.method === "GET" || new URL(sourceElement.action).pathname.startsWith("/projects"));
-  if (leaves && unsent().length && !confirm("This page has unsent text. Leave it? The text is kept in this browser.")) event.preventDefault();
+  const stays = unsent().filter((form) => form !== sourceElement); // the form that is sent takes its text along
+  if (leaves && stays.length && !confirm("This page has unsent text. Leave it? The text is kept in this browser.")) event.preventDefault();
 });
