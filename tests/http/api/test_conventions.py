@@ -168,3 +168,11 @@ def _send(host: str, port: int, content: bytes) -> None:
         connection.sendall(content)
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1000)
+
+
+async def test_openapi_document_is_compressed_when_accepted(cast: Cast):
+    plain = await cast.member.client.get("/v1/openapi.json", headers={"accept-encoding": "identity"})
+    packed = await cast.member.client.get("/v1/openapi.json", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
+    assert plain.json()["paths"] == packed.json()["paths"] and "Accept-Encoding" in packed.headers["vary"]
+    assert int(packed.headers["content-length"]) < len(plain.content) / 5

@@ -1,11 +1,12 @@
 """JSON: the OpenAPI document of this API."""
 
+import gzip
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from proofdesk import __version__
@@ -43,9 +44,13 @@ _RETRY_AFTER = {"description": "Seconds until the next attempt.", "schema": {"ty
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request, session: CurrentSession) -> JSONResponse:
-    """The document, in OpenAPI 3.1."""
-    return JSONResponse(build_document(request.app))
+async def openapi(request: Request, session: CurrentSession) -> Response:
+    """The document, in OpenAPI 3.1. It is hundreds of kilobytes and holds no secret, so it is compressed."""
+    response = JSONResponse(build_document(request.app), headers={"vary": "Accept-Encoding"})
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return response
+    headers = {"content-encoding": "gzip", "vary": "Accept-Encoding"}
+    return Response(gzip.compress(bytes(response.body), 6, mtime=0), headers=headers, media_type="application/json")
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:

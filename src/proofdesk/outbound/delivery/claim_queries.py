@@ -80,7 +80,8 @@ async def hold_due_messages(
 async def lock_held_messages(conn: Conn, scope: Scope, message_ids: Sequence[UUID]) -> list[UUID]:
     """Lock messages that this worker holds, until the transaction ends; return those that may still be sent.
 
-    They keep their order. Messages that another worker has locked are skipped.
+    They keep their order. Another worker may lock one for a moment, because the message was due in its snapshot: this
+    waits for it, since a skipped message would stay on hold.
     """
     rows = await fetch_all(
         conn,
@@ -88,7 +89,7 @@ async def lock_held_messages(conn: Conn, scope: Scope, message_ids: Sequence[UUI
         """
         SELECT id FROM outbound_messages
         WHERE project_id = %(project)s AND id = ANY(%(ids)s) AND next_attempt_at IS NOT NULL
-        ORDER BY array_position(%(ids)s, id) FOR UPDATE SKIP LOCKED""",
+        ORDER BY array_position(%(ids)s, id) FOR UPDATE""",
         project=scope.project_id,
         ids=list(message_ids),
     )
