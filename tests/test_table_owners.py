@@ -19,7 +19,8 @@ OWNERS = {
     "indexing": "rag_chunks rag_models rag_vectors search_postings",
     "jobs": "scheduled_jobs worker_processes worker_runs",
     "outbound": "app_settings contact_channel_names contact_channel_policies contact_merges kill_switches"
-    " outbound_attempts outbound_deliveries outbound_messages outbound_rules suppressions telegram_moves",
+    " outbound_attempts outbound_deliveries outbound_messages outbound_rules outbound_versions"
+    " suppressions telegram_moves",
     "projects": "account_scopes project_members project_sources projects source_claims",
     "triggers": "audit_heads project_counts run_totals search_terms",
 }

@@ -19,6 +19,7 @@ from tests.support.outbound_desk import LUIS, OutboundDesk, refuse_with
 TEXT = {"subject": "News", "text": "Hello"}
 LEGAL = {
     ("draft", "approved"), ("draft", "cancelled"), ("approved", "sending"), ("approved", "blocked_opt_out"),
+    ("approved", "draft"),
     ("approved", "cancelled"), ("sending", "sent"), ("sending", "failed"), ("sending", "approved"),
     ("failed", "sending"),
     ("failed", "approved"), ("failed", "blocked_opt_out"), ("failed", "cancelled"), ("failed", "draft"),
@@ -183,12 +184,17 @@ async def test_sent_message_cannot_be_changed(desk: OutboundDesk):
             desk.conn.execute(statement)
 
 
-async def test_application_cannot_change_content(desk: OutboundDesk):
+async def test_application_cannot_change_channel_or_versions(desk: OutboundDesk):
     await desk.draft()
-    for column, value in (("payload", "'{}'"), ("recipient_ref", "'x'"), ("channel", "'telegram'")):
+    for statement in (
+        "UPDATE outbound_messages SET channel = 'telegram'",
+        "UPDATE outbound_messages SET created_by = 'x'",
+        "UPDATE outbound_versions SET payload = '{}'",
+        "DELETE FROM outbound_versions",
+    ):
         async with desk.db.scoped(desk.scope) as conn:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await conn.execute(f"UPDATE outbound_messages SET {column} = {value}".encode())
+                await conn.execute(statement.encode())
 
 
 async def test_failed_or_cancelled_message_can_be_drafted_again(desk: OutboundDesk):
@@ -207,7 +213,7 @@ async def test_failed_or_cancelled_message_can_be_drafted_again(desk: OutboundDe
 
 async def _move_to_state(desk: OutboundDesk, status: str) -> None:
     desk.conn.execute("SET session_replication_role = replica")
-    desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts, outbound_deliveries")
+    desk.conn.execute("TRUNCATE outbound_messages, outbound_attempts, outbound_deliveries, outbound_versions")
     desk.conn.execute("RESET session_replication_role")
     await desk.draft()
     path = {"draft": [], "approved": ["approved"], "sending": ["approved", "sending"]}.get(status)

@@ -194,6 +194,13 @@ def _lead(conn: psycopg.Connection, both: list[Any], word: str, path: list[str],
             " sent_at) VALUES (%s, %s, %s, %s, 10100, now())",
             [*both, made, stories.ACCOUNT],
         )
+    if path == ["draft"]:
+        conn.execute(
+            "INSERT INTO outbound_versions (project_id, account_scope_id, outbound_id, number, recipient_ref, payload,"
+            " evidence_refs, content_hash, status, replaced_by) SELECT project_id, account_scope_id, id, 1,"
+            " recipient_ref, payload, '[]', content_hash, 'draft', 'somebody' FROM outbound_messages WHERE id = %s",
+            [made],
+        )
     if "sending" in path:
         conn.execute(
             "INSERT INTO outbound_attempts (project_id, account_scope_id, outbound_id, number, started_at, lease_until,"

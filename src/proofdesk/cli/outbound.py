@@ -13,9 +13,10 @@ from proofdesk.cli import app, environment, output
 from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.core.paging import MAX_SHORT_LIMIT
 from proofdesk.jobs.resources import Resources
-from proofdesk.outbound import approval, drafts, messages, rules
+from proofdesk.outbound import approval, drafts, edits, messages, rules
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.drafts import DEFAULT_RETRIES, DraftRequest
+from proofdesk.outbound.edits import MessageEdit
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
 from proofdesk.outbound.rules_queries import OutboundRules
@@ -117,6 +118,40 @@ def draft_outbound(
         return (await drafts.create(resources.db, scope, request))[0]
 
     _print_message(environment.run_with_resources(command), json)
+
+
+@outbound_app.command("edit")
+def edit_outbound(
+    outbound_id: MessageId,
+    recipient: Annotated[str | None, typer.Option("--to", help="New recipient.")] = None,
+    text: Annotated[str | None, typer.Option(help="New text. `-` reads it from standard input.")] = None,
+    subject: Annotated[str | None, typer.Option(help="New subject of an e-mail.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="Not before this time, in UTC.")] = None,
+    now: Annotated[
+        bool, typer.Option("--as-soon-as-approved", help="Remove the time before which it is not sent.")
+    ] = False,
+    evidence: Evidence = None,
+    actor: ActorOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Edit a message that was not sent. An approved one becomes a draft again."""
+    new_text = sys.stdin.read() if text == "-" else text
+    changes = MessageEdit()
+    if recipient is not None:
+        changes["recipient_ref"] = recipient
+    if at is not None or now:
+        changes["scheduled_at"] = None if at is None else at.replace(tzinfo=UTC)
+    if evidence is not None:
+        changes["evidence_refs"] = _references(evidence)
+
+    async def edit(resources: Resources, scope: Scope, message_id: UUID) -> OutboundMessage:
+        message = await messages.get_message(resources.db, scope, message_id)
+        if new_text is not None or subject is not None:
+            changes["payload"] = edits.with_text(message.payload, new_text, subject)
+        return await edits.edit(resources.db, scope, message_id, changes, read_hash=message.content_hash)
+
+    _print_message(_run_action(edit, outbound_id, project, actor), json)
 
 
 @outbound_app.command("approve")

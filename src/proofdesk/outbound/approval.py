@@ -11,7 +11,7 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
 from proofdesk.errors import Denied
 from proofdesk.evidence import references
-from proofdesk.outbound import approval_queries, messages, policies, suppressions
+from proofdesk.outbound import approval_queries, messages, policies, suppressions, version_queries
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.message_queries import OutboundMessage
@@ -23,7 +23,7 @@ _PARTICIPLES = {"approve": "approved", "cancel": "cancelled", "retry": "retried"
 
 
 class FourEyesRequired(Denied):
-    """The author of a draft may not approve it, because OUTBOUND_FOUR_EYES is set."""
+    """Who drafted or last edited a message may not approve it, because OUTBOUND_FOUR_EYES is set."""
 
     code = "four_eyes_required"
 
@@ -37,8 +37,8 @@ async def approve(
     """
     async with db.scoped(scope) as conn:
         draft = await messages.lock_message(conn, scope, outbound_id)
-        if four_eyes and draft.created_by == scope.actor.username:
-            raise FourEyesRequired("Another person must approve this message: you drafted it.", status=403)
+        if four_eyes and await version_queries.fetch_author(conn, scope, outbound_id) == scope.actor.username:
+            raise FourEyesRequired("Another person must approve this message: you wrote its text.", status=403)
         payload = {"content_hash": draft.content_hash}
         return await _change_state(
             conn, scope, draft, approval_queries.approve_draft, "approve", payload, evidence_refs

@@ -11,11 +11,12 @@ from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn, like_pattern
 from proofdesk.errors import Conflict, NotFound
 from proofdesk.evidence import references
-from proofdesk.outbound import gates, message_count_queries, message_queries, policies
+from proofdesk.outbound import gates, message_count_queries, message_queries, policies, version_queries
 from proofdesk.outbound.delivery import attempt_queries
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.gates import Policy
 from proofdesk.outbound.message_queries import OutboundFilter, OutboundMessage
+from proofdesk.outbound.version_queries import MessageVersion
 from proofdesk.projects.scope import Scope
 
 STATES = ("draft", "approved", "sending", "sent", "failed", "blocked_opt_out", "cancelled")
@@ -40,12 +41,16 @@ class InvalidState(Conflict):
 
 @dataclass(frozen=True)
 class MessageDetails:
-    """A message with its attempts, the present policy of its recipient, and its audit events, the oldest first."""
+    """A message with its attempts, the present policy of its recipient, its audit events and its earlier versions.
+
+    The oldest event and the oldest version are first.
+    """
 
     outbound: OutboundMessage
     attempts: list[DeliveryAttempt]
     policy: Policy | None
     history: list[AuditEvent]
+    versions: list[MessageVersion]
 
 
 def build_filter(
@@ -101,10 +106,11 @@ async def get_details(db: Database, scope: Scope, outbound_id: UUID) -> MessageD
         message = await read_message(conn, scope, outbound_id)
         attempts = await attempt_queries.fetch_attempts(conn, scope, outbound_id)
         recipient_policies = await policies.load_policies(conn, scope, message.channel, message.recipient_ref)
+        versions = await version_queries.fetch_versions(conn, scope, outbound_id)
     event_filter = AuditFilter(entity_type=ENTITY_TYPE, entity_id=str(outbound_id))
     events = await chain.list_events(db, scope, scope.actor, event_filter, _MAX_EVENTS, 0)
     history = await references.add_snippets(db, scope, events)
-    return MessageDetails(message, attempts, effective_policy(recipient_policies), history[::-1])
+    return MessageDetails(message, attempts, effective_policy(recipient_policies), history[::-1], versions)
 
 
 async def read_message(conn: Conn, scope: Scope, outbound_id: UUID) -> OutboundMessage:

@@ -63,6 +63,11 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "POST /v1/suppressions": {400: "invalid_suppression invalid_channel"},
     "DELETE /v1/suppressions": {400: "invalid_suppression invalid_channel", 404: "suppression_not_found"},
     "GET /v1/outbound/{outbound_id}": {404: "outbound_not_found"},
+    "PATCH /v1/outbound/{outbound_id}": {
+        400: "invalid_recipient_ref invalid_payload invalid_evidence_ref",
+        404: "outbound_not_found",
+        409: "outbound_invalid_state outbound_edited",
+    },
     "GET /v1/outbound/{outbound_id}/preflight": {404: "outbound_not_found"},
     "POST /v1/outbound/{outbound_id}/approve": {400: "invalid_evidence_ref", 403: "four_eyes_required", **_TRANSITION},
     "POST /v1/outbound/{outbound_id}/send": {

@@ -15,16 +15,18 @@ from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import REFERENCES, Clamp, Offset, ShortLimit, UuidText, json_schema, parse_time
 from proofdesk.http.responses import JsonEnvelope, success
 from proofdesk.http.schemas import row_schema, schema
-from proofdesk.outbound import approval, drafts, messages, preflight
+from proofdesk.outbound import approval, drafts, edits, messages, preflight
 from proofdesk.outbound.channels import registry
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.attempt_queries import DeliveryAttempt
 from proofdesk.outbound.delivery.delivery import DeliveryTotals
 from proofdesk.outbound.delivery_report import DeliveryReport
 from proofdesk.outbound.drafts import DraftRequest
+from proofdesk.outbound.edits import MessageEdit
 from proofdesk.outbound.message_queries import HIDDEN_FIELDS, OutboundMessage
 from proofdesk.outbound.messages import OutboundNotFound
 from proofdesk.outbound.preflight import GateCheck
+from proofdesk.outbound.version_queries import MessageVersion
 from proofdesk.projects import projects
 
 router = APIRouter(prefix="/v1/outbound", tags=["outbound"], route_class=JsonRoute)
@@ -52,6 +54,18 @@ class DraftBody(JsonBody):
     max_retries: Annotated[int, Field(ge=0, le=drafts.MAX_RETRIES)] = drafts.DEFAULT_RETRIES
     evidence_refs: Refs = None
     scheduled_at: str | None = Field(None, description="Not sent before this time, such as 2026-01-31T12:00Z.")
+
+
+class EditBody(JsonBody):
+    """What to change in a message. What is absent stays as it is."""
+
+    payload: Any = Field(None, description="The whole new content.", json_schema_extra=json_schema(**_PAYLOAD))
+    recipient_ref: Any = Field(None, json_schema_extra=json_schema(type="string", minLength=1))
+    evidence_refs: Refs = None
+    scheduled_at: str | None = Field(None, description="Null: as soon as it is approved.")
+    content_hash: str | None = Field(
+        None, description="The hash of the content that was read: refuses to change other content."
+    )
 
 
 class ApprovalBody(JsonBody):
@@ -169,16 +183,18 @@ async def process(
         attempts=list[DeliveryAttempt],
         policy=PolicySchema | None,
         history=list[AuditEventSchema],
+        versions=list[MessageVersion],
     ),
 )
 async def show(db: Db, scope: ProjectReader, outbound_id: UuidText) -> JsonEnvelope:
-    """A message with its attempts, its recipient's policy, and its audit events, the oldest first."""
+    """A message with its attempts, its recipient's policy, its audit events, and the versions that edits replaced."""
     details = await messages.get_details(db, scope, _parse_id(outbound_id))
     return success(
         outbound=message(details.outbound),
         attempts=details.attempts,
         policy=details.policy,
         history=details.history,
+        versions=details.versions,
     )
 
 
@@ -192,6 +208,18 @@ async def check(resources: Resources, scope: ProjectReader, outbound_id: UuidTex
     report = await preflight.check_gates(resources.db, scope, resources.outbound, _parse_id(outbound_id))
     gates = [{"gate": g.gate, "pass": g.passes, "detail": g.detail} for g in report.gates]
     return success(gates=gates, sendable_at=report.sendable_at)
+
+
+@router.patch("/{outbound_id}", summary="Edit a message", response_model=OutboundAnswer)
+async def edit(db: Db, scope: ProjectEditor, outbound_id: UuidText, body: EditBody) -> JsonEnvelope:
+    """Changes what is named, until the message is sent. An approved message becomes a draft again."""
+    changes = MessageEdit(**{name: getattr(body, name) for name in edits.FIELDS if name in body.model_fields_set})
+    if "evidence_refs" in changes:
+        changes["evidence_refs"] = body.evidence_refs or []
+    if body.scheduled_at:
+        changes["scheduled_at"] = parse_time("scheduled_at", body.scheduled_at)
+    edited = await edits.edit(db, scope, _parse_id(outbound_id), changes, read_hash=body.content_hash)
+    return success(outbound=message(edited))
 
 
 @router.post("/{outbound_id}/approve", summary="Approve a draft", response_model=OutboundAnswer)

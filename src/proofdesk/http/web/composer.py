@@ -23,7 +23,9 @@ from proofdesk.outbound.channels import registry
 from proofdesk.outbound.channels.email.message import MAX_SUBJECT_LENGTH
 from proofdesk.outbound.channels.interface import InvalidPayload, InvalidRecipient
 from proofdesk.outbound.drafts import DraftRequest
+from proofdesk.outbound.messages import OutboundNotFound
 from proofdesk.outbound.recipient_queries import ReachableContact
+from proofdesk.projects import projects
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
@@ -120,7 +122,7 @@ async def render_composer(
 ) -> Response:
     """Return the page with the form. `error` is shown at the field that it is about."""
     db = request.state.resources.db
-    errors = {_field(error): error.message} if error else {}
+    errors = {error_field(error): error.message} if error else {}
     try:
         evidence = await references.load_cited(db, scope, [_reference(ref) for ref in form.evidence])
     except InvalidEvidenceRef as reference_error:
@@ -168,7 +170,7 @@ def _replied_conversation(scope: Scope, evidence: list[tuple[EvidenceReference, 
     return ids.conversation(scope.project_id, cited.account_id, cited.conversation_id)
 
 
-def _field(error: ProofdeskError) -> str:
+def error_field(error: ProofdeskError) -> str:
     """Return the field that an error is about, or `form`."""
     if isinstance(error, InvalidPayload):
         return "subject" if error.details.get("field") == "subject" else "text"
@@ -220,3 +222,11 @@ def _channel_address(scope: Scope, channel: str, contact: ReachableContact) -> s
     if contact.conversation_id is not None:
         return ids.conversation(scope.project_id, contact.account_id, contact.conversation_id)
     return ids.contact(scope.project_id, contact.account_id, contact.contact_id) or ""
+
+
+def parse_message_id(text: str) -> uuid.UUID:
+    """Return the id of a message in an address. Raises `OutboundNotFound`."""
+    message_id = projects.parse_id(text)
+    if message_id is None:
+        raise OutboundNotFound("This project has no such message.")
+    return message_id

@@ -26,9 +26,8 @@ from proofdesk.http.web.layout import Choice
 from proofdesk.outbound import approval, messages, preflight, recipients
 from proofdesk.outbound.delivery import delivery
 from proofdesk.outbound.delivery.outcomes import DELIVERY_UNKNOWN
-from proofdesk.outbound.messages import MessageDetails, OutboundNotFound
+from proofdesk.outbound.messages import MessageDetails
 from proofdesk.outbound.preflight import Preflight
-from proofdesk.projects import projects as rooms
 from proofdesk.projects.scope import Scope
 
 router = APIRouter(prefix="/outbound", route_class=Route)
@@ -40,6 +39,9 @@ DONE = {
     "send": "Message sent.",
     "cancel": "Message cancelled.",
     "retry": "A worker will retry the message.",
+    "edited": "Draft changed.",
+    "unapproved": "Message changed. It is a draft again and needs a new approval.",
+    "unchanged": "Nothing was changed.",
     "redraft": "Message returned to draft. Approve it again to send it.",
     "policy": policies.CHANGED,
     "stopped": "All sending is stopped.",
@@ -86,7 +88,9 @@ async def show_message(
     request: Request, session: CurrentSession, scope: ProjectReader, outbound_id: str, done: str = ""
 ) -> Response:
     """Show a message with its history, gates, evidence and policy."""
-    return await _render_message(request, session, scope, _id(outbound_id), notice=DONE.get(done, ""))
+    return await _render_message(
+        request, session, scope, composer.parse_message_id(outbound_id), notice=DONE.get(done, "")
+    )
 
 
 @router.post("/{outbound_id}/approve")
@@ -94,7 +98,7 @@ async def approve(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Approve a draft."""
-    message_id = _id(outbound_id)
+    message_id = composer.parse_message_id(outbound_id)
     action = approval.approve(db, scope, message_id, four_eyes=settings.outbound_four_eyes)
     return await _after(request, session, scope, message_id, action, "approve")
 
@@ -104,7 +108,7 @@ async def send(
     request: Request, resources: Resources, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Send a message now; it must pass all gates."""
-    message_id = _id(outbound_id)
+    message_id = composer.parse_message_id(outbound_id)
     action = delivery.send_now(
         resources.db,
         scope,
@@ -118,14 +122,14 @@ async def send(
 @router.post("/{outbound_id}/cancel")
 async def cancel(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Cancel a message."""
-    message_id = _id(outbound_id)
+    message_id = composer.parse_message_id(outbound_id)
     return await _after(request, session, scope, message_id, approval.cancel(db, scope, message_id), "cancel")
 
 
 @router.post("/{outbound_id}/retry")
 async def retry(request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str) -> Response:
     """Retry a failed message."""
-    message_id = _id(outbound_id)
+    message_id = composer.parse_message_id(outbound_id)
     return await _after(request, session, scope, message_id, approval.retry(db, scope, message_id), "retry")
 
 
@@ -134,7 +138,7 @@ async def redraft(
     request: Request, db: Db, session: CurrentSession, scope: ProjectEditor, outbound_id: str
 ) -> Response:
     """Return a message to draft."""
-    message_id = _id(outbound_id)
+    message_id = composer.parse_message_id(outbound_id)
     return await _after(request, session, scope, message_id, approval.redraft(db, scope, message_id), "redraft")
 
 
@@ -189,6 +193,7 @@ def _values(details: MessageDetails, gates: Preflight) -> dict[str, Any]:
         "actions": _allowed(details),
         "unknown": message.last_error == DELIVERY_UNKNOWN,
         "history": outbound_views.message_history(details.history, details.attempts),
+        "versions": [outbound_views.version_view(version) for version in details.versions],
         "scheduled": view_models.display_time(message.scheduled_at) if message.scheduled_at else None,
         "approved": view_models.display_time(message.approved_at) if message.approved_at else None,
         "sent": view_models.display_time(message.sent_at) if message.sent_at else None,
@@ -199,9 +204,9 @@ def _allowed(details: MessageDetails) -> set[str]:
     """Return the actions that the state of a message allows."""
     message, opted_out = details.outbound, details.policy is not None and details.policy.opted_out
     actions = {
-        "draft": {"approve", "cancel"},
-        "approved": {"cancel"},
-        "failed": {"retry", "redraft", "cancel"},
+        "draft": {"approve", "edit", "cancel"},
+        "approved": {"edit", "cancel"},
+        "failed": {"retry", "redraft", "edit", "cancel"},
         "blocked_opt_out": set() if opted_out else {"redraft"},
         "cancelled": {"redraft"},
     }.get(message.status, set())
@@ -254,10 +259,3 @@ def _count(counts: dict[str, int], state: str) -> str:
 def _url(query: dict[str, str], page: int = 1) -> str:
     fields = {name: value for name, value in query.items() if value} | ({"page": str(page)} if page > 1 else {})
     return "/outbound" + (f"?{urlencode(fields)}" if fields else "")
-
-
-def _id(text: str) -> UUID:
-    message_id = rooms.parse_id(text)
-    if message_id is None:
-        raise OutboundNotFound("This project has no such message.")
-    return message_id

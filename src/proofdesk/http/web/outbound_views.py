@@ -20,6 +20,7 @@ from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.policies import MAX_FREQUENCY_CAP, MAX_FREQUENCY_WINDOW_HOURS, MAX_REASON_LENGTH
 from proofdesk.outbound.preflight import GateCheck
 from proofdesk.outbound.recipient_queries import RecipientContact
+from proofdesk.outbound.version_queries import MessageVersion
 
 CHANNELS = {"chatwoot": "Chatwoot", "email": "E-mail", "telegram": "Telegram"}
 STATES = {
@@ -56,6 +57,7 @@ GATES = {
 }
 ACTION_TITLES = {
     "outbound.draft": "Drafted",
+    "outbound.edit": "Edited",
     "outbound.approve": "Approved",
     "outbound.cancel": "Cancelled",
     "outbound.retry": "Retried",
@@ -63,6 +65,12 @@ ACTION_TITLES = {
     "outbound.opt_out_block": "Blocked",
     "outbound.defer": "Deferred",
     "outbound.delivery": "Delivery reported",
+}
+EDITED_FIELDS = {
+    "payload": "content",
+    "recipient_ref": "recipient",
+    "scheduled_at": "time",
+    "evidence_refs": "evidence",
 }
 TONES = {
     "outbound.approve": "good",
@@ -211,6 +219,8 @@ def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
     reason = (
         explain_error(payload.get("reason")) or explain_error(payload.get("after")) or str(payload.get("error") or "")
     )
+    if event.action == "outbound.edit":
+        reason = explain_edit(payload)
     until = payload.get("until")
     return event.created_at, {
         "title": f"{ACTION_TITLES.get(event.action, event.action)} by {event.actor_username}"
@@ -219,6 +229,27 @@ def _event(event: AuditEvent) -> tuple[Any, dict[str, Any]]:
         "detail": f"{reason} Until {until[:16].replace('T', ' ')} UTC." if until else reason,
         "tone": "bad" if event.status == "failed" else TONES.get(event.action, ""),
         "at": view_models.display_time(event.created_at),
+    }
+
+
+def explain_edit(payload: dict[str, Any]) -> str:
+    """Return what an edit changed, as a sentence."""
+    changed = [EDITED_FIELDS[name] for name in payload["changed"] if name in EDITED_FIELDS]
+    effect = " It is a draft again." if payload.get("from") != "draft" else ""
+    return f"Version {payload['version']}: {', '.join(changed)} changed.{effect}"
+
+
+def version_view(version: MessageVersion) -> dict[str, Any]:
+    """Return an earlier version of a message."""
+    return {
+        "number": version.number,
+        "by": version.replaced_by,
+        "until": view_models.display_time(version.replaced_at),
+        "recipient": format_recipient(version.recipient_ref),
+        "scheduled": view_models.display_time(version.scheduled_at) if version.scheduled_at else None,
+        "evidence": len(version.evidence_refs),
+        "subject": version.payload.get("subject", ""),
+        "text": version.payload["text"],
     }
 
 
