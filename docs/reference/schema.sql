@@ -286,6 +286,7 @@ BEGIN
     ELSIF NEW.status <> OLD.status AND NOT (OLD.status, NEW.status) IN (
             ('draft', 'approved'), ('draft', 'cancelled'),
             ('approved', 'sending'), ('approved', 'blocked_opt_out'), ('approved', 'cancelled'),
+            ('approved', 'draft'),
             ('sending', 'sent'), ('sending', 'failed'), ('sending', 'approved'),
             ('failed', 'sending'), ('failed', 'approved'), ('failed', 'blocked_opt_out'), ('failed', 'cancelled'),
             ('failed', 'draft'), ('blocked_opt_out', 'draft'), ('cancelled', 'draft')) THEN
@@ -1351,14 +1352,14 @@ GRANT SELECT ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(project_id) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(account_scope_id) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(channel) ON TABLE outbound_messages TO proofdesk_app;
-GRANT INSERT(recipient_ref) ON TABLE outbound_messages TO proofdesk_app;
-GRANT INSERT(payload) ON TABLE outbound_messages TO proofdesk_app;
-GRANT INSERT(evidence_refs) ON TABLE outbound_messages TO proofdesk_app;
+GRANT INSERT(recipient_ref),UPDATE(recipient_ref) ON TABLE outbound_messages TO proofdesk_app;
+GRANT INSERT(payload),UPDATE(payload) ON TABLE outbound_messages TO proofdesk_app;
+GRANT INSERT(evidence_refs),UPDATE(evidence_refs) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(idempotency_key) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(request_hash) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(dedupe_key) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(max_retries) ON TABLE outbound_messages TO proofdesk_app;
-GRANT INSERT(scheduled_at) ON TABLE outbound_messages TO proofdesk_app;
+GRANT INSERT(scheduled_at),UPDATE(scheduled_at) ON TABLE outbound_messages TO proofdesk_app;
 GRANT INSERT(created_by) ON TABLE outbound_messages TO proofdesk_app;
 GRANT UPDATE(status) ON TABLE outbound_messages TO proofdesk_app;
 GRANT UPDATE(approved_by) ON TABLE outbound_messages TO proofdesk_app;
@@ -1382,6 +1383,34 @@ COMMENT ON COLUMN outbound_messages.retry_count IS 'The number of failed attempt
 COMMENT ON COLUMN outbound_messages.next_attempt_at IS 'Null: nothing happens without a person.';
 COMMENT ON COLUMN outbound_messages.last_error IS 'An error code of the API.';
 COMMENT ON COLUMN outbound_messages.recipient_lower IS 'The recipient in the form that is compared.';
+
+CREATE TABLE outbound_versions (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    outbound_id uuid NOT NULL,
+    number integer NOT NULL,
+    recipient_ref text NOT NULL,
+    payload jsonb NOT NULL,
+    evidence_refs jsonb NOT NULL,
+    scheduled_at timestamp with time zone,
+    content_hash bytea NOT NULL,
+    status text NOT NULL,
+    replaced_by text NOT NULL,
+    replaced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT outbound_versions_number_check CHECK ((number > 0))
+);
+ALTER TABLE ONLY outbound_versions
+    ADD CONSTRAINT outbound_versions_pkey PRIMARY KEY (project_id, outbound_id, number);
+ALTER TABLE ONLY outbound_versions
+    ADD CONSTRAINT outbound_versions_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE ONLY outbound_versions
+    ADD CONSTRAINT outbound_versions_project_id_outbound_id_fkey FOREIGN KEY (project_id, outbound_id) REFERENCES outbound_messages(project_id, id);
+ALTER TABLE outbound_versions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON outbound_versions USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT ON TABLE outbound_versions TO proofdesk_app;
+COMMENT ON TABLE outbound_versions IS 'Earlier versions of outbound messages: what an edit replaced.';
+COMMENT ON COLUMN outbound_versions.number IS 'Counts from 1. The present content of the message is the next version.';
+COMMENT ON COLUMN outbound_versions.status IS 'The state of the message when this version was replaced.';
 
 CREATE TABLE outbound_attempts (
     project_id uuid NOT NULL,
