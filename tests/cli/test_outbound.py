@@ -64,7 +64,7 @@ def test_four_eyes_apply_to_commands(proofdesk: Command, relay: SmtpSimulator):
     )
     edit = ("outbound", "edit", drafted["id"], "--text", "Hi", "--to", "Ari@example.com", "--as", "owner", "--json")
     edited = parse(proofdesk(*edit))
-    assert (edited["payload"]["text"], edited["recipient_ref"]) == ("Hi", "Ari@example.com")
+    assert (edited["payload"]["text"], edited["recipient_ref"]) == ("Hi", "ari@example.com")
     assert edited["payload"].get("subject") == drafted["payload"].get("subject")
     own = proofdesk("outbound", "approve", drafted["id"], "--as", "owner", OUTBOUND_FOUR_EYES="true")
     assert own.returncode == 1 and "Another person must approve" in own.stderr

@@ -61,6 +61,8 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "opted_out": lambda _: False,
     "reason": lambda _: "a reason",
     "origin": lambda _: "",
+    "content_hash": lambda _: "",
+    "read_hash": lambda _: "",
     "chunk_id": lambda w: f"{w.message()}#0",
     "/v1/suppressions.reason": lambda _: "manual",
     "/v1/suppressions.channel": lambda _: "email",

@@ -27,7 +27,7 @@ SLUGS = [
 WITHOUT = {
     "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
     "pin_attempts_exceeded", "run_is_over", "four_eyes_required", "duplicate_outbound",
-    "answer_budget_exceeded", "answer_model_failed", "project_changed", "idempotency_conflict",
+    "answer_budget_exceeded", "answer_model_failed", "project_changed", "outbound_edited", "idempotency_conflict",
     "invalid_unsubscribe_link",
 }  # fmt: skip
 

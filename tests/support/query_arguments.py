@@ -45,6 +45,7 @@ from proofdesk.outbound.opt_outs.queries import MessagePosition
 from proofdesk.outbound.policy_queries import PolicyFilter, PolicyUpdate
 from proofdesk.outbound.rules_queries import OutboundRules
 from proofdesk.outbound.suppression_queries import NewSuppression
+from proofdesk.outbound.version_queries import MessageContent
 from proofdesk.runbooks import outbound_queries
 from proofdesk.search.queries import FilterParams, QueryVector, WeightedTerm
 from proofdesk.search.ranking_queries import RankingParams
@@ -277,6 +278,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "delays": _always([ChannelDelay("email", "provider_error: busy", 60.0)]),
     "within": _always(3600.0),
     "seconds": _always(30.0),
+    "content": lambda w: MessageContent("ada@example.com", {"text": w.word}, [], None),
     "suppressions": lambda w: [NewSuppression("email", "gone@example.com", "bounce", w.word)],
     "reason": lambda w: w.word,
     "by": lambda w: w.word,

@@ -28,7 +28,7 @@ OURS = {
     "message.max_retries", "message.retry_count", "minutes", "part.text", "policy.cap", "policy.channel",
     "policy.hours", "policy.sent", "preview.channel", "request_id", "row.channel", "row.entity", "row.id",
     "run.trigger", "runbook.slug", "start.conversations", "start.messages", "start.ready", "status", "thread.number",
-    "took_ms", "value",
+    "took_ms", "value", "version.number",
 }  # fmt: skip
 """What may stand beside other words: numbers and words of our own, and the parts of a snippet, which is one text."""
 
