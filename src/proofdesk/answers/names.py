@@ -85,8 +85,9 @@ def same_name(first: str, second: str) -> bool:
     if len(shorter) < _MIN_STEM or len(longer) - len(shorter) > _MAX_ENDING:
         return False
     common = _common_prefix(a, b)
-    is_inflected = common >= max(_MIN_STEM, len(shorter) - 1) and len(longer) - common <= _MAX_ENDING
-    if is_inflected and (first[-1] > "\u0400" or second[-1] > "\u0400" or (longer == shorter + "s")):
+    is_russian = first[-1] > "\u0400" or second[-1] > "\u0400"
+    is_inflected = common >= max(_MIN_STEM, len(shorter) - 2) and len(longer) - common <= _MAX_ENDING
+    if (is_russian and is_inflected) or longer == shorter + "s":
         return True
     crosses = (first[0] > "\u0400") != (second[0] > "\u0400")
     return crosses and len(shorter) >= 5 and a[0] == b[0] and DamerauLevenshtein.normalized_similarity(a, b) >= 0.7

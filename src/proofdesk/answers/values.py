@@ -73,9 +73,11 @@ def named_people(text: str) -> Set[str]:
     """
     body = _ADDRESSED.sub("", text)
     names = {name.lower() for name in proper_names(body)}
-    if (first := _PROPER.search(body)) and first.group()[0].isupper():
-        names.add(first.group().lower())
-    common = {name for name in names if vocabulary.is_common(name)}
+    # "Devin approved it" begins with a name, "Once the plates are cut" does not.
+    words = _PROPER.findall(body)
+    if len(words) > 1 and words[0][0].isupper() and not vocabulary.is_stop_word(words[1].lower()):
+        names.add(words[0].lower())
+    common = {name for name in names if vocabulary.is_common(name) or find_dates(name, date(2000, 1, 1))}
     return (names - common) | {match.group().lower() for match in _PERSON.finditer(body)}
 
 

@@ -1,13 +1,19 @@
 """The answer above the hits, its steps and its feedback; the register of asked questions."""
 
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from proofdesk.database.pool import Database
+from proofdesk_simulators.openai import OpenAISimulator, create_app
+from proofdesk_simulators.serving import running
 from tests.support import stories
 from tests.support.browser import Visit
 from tests.support.pages import PART, get_page, submit_and_follow, submit_form
-from tests.support.server import Cast
+from tests.support.server import Cast, open_client, run_server
 
 QUESTION = "When did Amina Okafor ask for a refund of the delivery?"
 
@@ -64,3 +70,44 @@ async def test_a_person_asks_and_rates_the_answer(answering: Cast, server: str, 
     await page.get_by_text("Thank you.").wait_for()
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert "Not useful" in await page.locator(".feedback [aria-pressed=true]").inner_text()
+
+
+@pytest.fixture(scope="module")
+def chat_server() -> Iterator[tuple[OpenAISimulator, str]]:
+    simulator = OpenAISimulator()
+    with running(create_app(simulator)) as address:
+        yield simulator, address
+
+
+async def test_model_fails_and_is_cancelled(
+    answering: Cast,
+    chat_server: tuple[OpenAISimulator, str],
+    database_url: str,
+    owner_conn: psycopg.Connection,
+    visit: Visit,
+    tmp_path: Path,
+):
+    simulator, address = chat_server
+    member = answering.member
+    model = {"ANSWER_MODEL": "test-model", "ANSWER_BASE_URL": f"{address}/v1", "ANSWER_API_KEY": "key"}
+    with run_server(database_url, tmp_path / "log", **model) as url:
+        async with open_client(url, cookies={"sid": member.token}, headers={"x-csrf-token": member.csrf}) as client:
+            simulator.chat.refusal = "rate_limit"
+            refused = await client.post("/answers", json={"question": QUESTION})
+            assert (refused.status_code, refused.json()["error"]) == (502, "answer_model_failed")
+            owner_conn.execute("UPDATE answers SET tokens = 1000000000 WHERE project_id = %s", [member.project_id])
+            refused = await client.post("/answers", json={"question": QUESTION})
+            assert (refused.status_code, refused.json()["error"]) == (429, "answer_budget_exceeded")
+            assert int(refused.headers["retry-after"]) > 0
+        owner_conn.execute("DELETE FROM answers WHERE project_id = %s", [member.project_id])
+        simulator.chat.refusal, simulator.chat.lie = None, "silent"
+        page = await visit(url, member.token)
+        await page.goto("/search?q=" + QUESTION.replace(" ", "+"))
+        await page.get_by_text("Asking test-model").wait_for()
+        await page.get_by_role("button", name="Cancel answer").click()
+        assert await page.locator(".answer").count() == 0
+        async with asyncio.timeout(10):
+            while not owner_conn.execute("SELECT 1 FROM answers WHERE status = 'failed'").fetchone():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    error = owner_conn.execute("SELECT error FROM answers WHERE project_id = %s", [member.project_id]).fetchone()
+    assert error == ("The question was cancelled.",)
