@@ -1,5 +1,6 @@
 """What changed since the watermark: one list of changes where Chatwoot can answer it, else pages."""
 
+import contextlib
 import math
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,10 @@ LiveSource = tuple[Source, datetime]
 """A source that was read completely, and its watermark."""
 
 
+class _BrokenPage(Exception):
+    """Chatwoot cannot show a page of the list by activity; a walk by creation reads its conversations."""
+
+
 async def sync_changes(
     importer: AccountImporter, live: list[LiveSource], report: ReportProgress, should_stop: ShouldStop
 ) -> None:
@@ -38,8 +43,12 @@ async def sync_changes(
         return
     await importer.import_conversations(changed.items)
     report(len(changed.items), None, "conversations read")
-    while await _sync_recently_active(importer, inbox_id, since) > 1:
-        pass
+    try:
+        while await _sync_recently_active(importer, inbox_id, since) > 1:
+            pass
+    except _BrokenPage:
+        await _sync_by_pages(importer, live, since, report, should_stop)
+        return
     if importer.inbox_ids is None:
         await _sync_new_contacts(importer)
     for source, _ in live:
@@ -71,17 +80,20 @@ async def _sync_by_pages(
     reads only the messages of changed conversations.
     """
     for source, _ in live:
-        await _sync_recently_active(importer, source.inbox_id, since)
+        with contextlib.suppress(_BrokenPage):
+            await _sync_recently_active(importer, source.inbox_id, since)
     for source, _ in live:
         await initial_sync.sync_source(importer, source, None, report, should_stop)
 
 
 async def _sync_recently_active(importer: AccountImporter, inbox_id: int | None, since: datetime) -> int:
-    """Walk the list by activity back to a time; return how many pages held new messages."""
+    """Walk the list by activity back to a time; return how many pages held new messages. Raises `_BrokenPage`."""
     new_pages = 0
     async for page in pagination.iterate_conversations(
         importer.client, importer.account_id, "last_activity_at_desc", inbox_id
     ):
+        if page.broken:
+            raise _BrokenPage
         before = importer.counts.messages
         await importer.import_conversations(page.items)
         new_pages += importer.counts.messages > before
@@ -92,7 +104,7 @@ async def _sync_recently_active(importer: AccountImporter, inbox_id: int | None,
 
 async def _sync_new_contacts(importer: AccountImporter) -> None:
     async for page in pagination.iterate_contacts(importer.client, importer.account_id, "-created_at"):
-        if not await importer.import_contacts(page.items):
+        if not (await importer.import_contact_page(page) or page.broken):
             return
 
 

@@ -7,8 +7,9 @@ Reads are retried while a retry can help. The only write is never retried. Numbe
 import asyncio
 import copy
 import itertools
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,11 +27,17 @@ TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True)
 class ListPage:
-    """Items as Chatwoot sent them, the number of all items if known, and the response that held them."""
+    """Items as Chatwoot sent them, the number of all items if known, and the response that held them.
+
+    `broken`: Chatwoot cannot show this page, and its items were read one by one where that was possible. `unreadable`
+    holds the ids of those that failed, with the reason.
+    """
 
     items: list[Any]
     total: int | None
     response: ChatwootResponse
+    broken: bool = False
+    unreadable: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class ChatwootClient:

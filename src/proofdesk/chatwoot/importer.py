@@ -46,13 +46,18 @@ class AccountImporter:
         for batch in _batches(parsing.filter_by_inbox(listed, self.inbox_ids)):
             await self.messages.read_all(await self._store_listed(batch))
 
+    async def import_page(self, page: ListPage) -> None:
+        """Import a page of conversations, and quarantine those that Chatwoot cannot show."""
+        await self.import_conversations(page.items)
+        await self._quarantine_unreadable("conversation", page)
+
     async def import_pages(self, pages: AsyncGenerator[ListPage]) -> AsyncGenerator[ListPage]:
         """Import pages, each while the one before is being stored; yield those that are stored, in their order."""
         pending: deque[tuple[ListPage, asyncio.Task[None]]] = deque()
         try:
             async with aclosing(pages):
                 async for page in pages:
-                    pending.append((page, asyncio.create_task(self.import_conversations(page.items))))
+                    pending.append((page, asyncio.create_task(self.import_page(page))))
                     if len(pending) == PARALLEL_PAGES:
                         yield await _wait_for_first(pending)
             while pending:
@@ -75,6 +80,17 @@ class AccountImporter:
         changed = await item_storage.store_items(self.db, self.scope, write)
         self.counts.contacts += changed
         return changed
+
+    async def import_contact_page(self, page: ListPage) -> int:
+        """Store a page of contacts, and quarantine those that Chatwoot cannot show; return how many rows changed."""
+        await self._quarantine_unreadable("contact", page)
+        return await self.import_contacts(page.items)
+
+    async def _quarantine_unreadable(self, entity: str, page: ListPage) -> None:
+        if page.unreadable:
+            items = [parsing.InvalidItem(entity, str(i), None, text[:500], "{}") for i, text in page.unreadable.items()]
+            async with self.db.scoped(self.scope) as conn:
+                await self.messages.update_quarantine(conn, entity, parsing.ParsedItems(invalid=items))
 
     async def reread_messages(self, readings: list[ConversationReading]) -> dict[int, set[int]]:
         """Read messages of stored conversations again; return the ids that exist in Chatwoot, by conversation.

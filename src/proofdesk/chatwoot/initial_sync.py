@@ -55,8 +55,8 @@ async def import_all_contacts(importer: AccountImporter) -> set[int]:
     async for page in pagination.iterate_contacts(
         importer.client, importer.account_id, "created_at", ahead=PAGES_AHEAD
     ):
-        await importer.import_contacts(page.items)
-        listed |= parsing.item_ids(page.items)
+        await importer.import_contact_page(page)
+        listed |= parsing.item_ids(page.items) | page.unreadable.keys()
     return listed
 
 

@@ -21,7 +21,7 @@ from proofdesk.chatwoot import (
     sync,
 )
 from proofdesk.chatwoot.binding import SourceBindingError
-from proofdesk.chatwoot.client import ChatwootClient
+from proofdesk.chatwoot.client import ChatwootClient, ListPage
 from proofdesk.chatwoot.comparison import InboxComparison as InboxComparison
 from proofdesk.chatwoot.importer import AccountImporter
 from proofdesk.chatwoot.message_importer import ImportCounts
@@ -137,7 +137,7 @@ async def _walk_pages(walk: _Walk, report: ReportProgress, should_stop: ShouldSt
         walk.importer.client, walk.importer.account_id, "created_at_asc", walk.source.inbox_id, first=walk.page, ahead=1
     ):
         listed = parsing.parse_conversations(parsing.filter_by_inbox(page.items, walk.importer.inbox_ids)).rows
-        await _check_page(walk, page.items, listed)
+        await _check_page(walk, page, listed)
         done += len(page.items)
         walk.page += 1
         await _store_progress(walk)
@@ -147,12 +147,12 @@ async def _walk_pages(walk: _Walk, report: ReportProgress, should_stop: ShouldSt
     return True
 
 
-async def _check_page(walk: _Walk, page: list[Any], listed: list[dict[str, Any]]) -> None:
+async def _check_page(walk: _Walk, page: ListPage, listed: list[dict[str, Any]]) -> None:
     """Compare a page of conversations with the stored ones, message by message, and repair."""
     importer = walk.importer
     ids = [row["conversation_id"] for row in listed]
     before = await _count_stored(importer, ids)
-    await importer.import_conversations(page)
+    await importer.import_page(page)
     theirs = await importer.reread_messages(await _whole_readings(importer, ids))
     removed = await _remove_deleted_messages(importer, theirs)
     after = await _count_stored(importer, list(theirs))
@@ -206,6 +206,7 @@ async def _remove_deleted_conversations(walk: _Walk) -> None:
         importer.client, importer.account_id, "created_at_asc", walk.source.inbox_id, ahead=1
     ):
         listed |= {row["conversation_id"] for row in parsing.parse_conversations(page.items).rows}
+        listed |= page.unreadable.keys()
     for inbox_id, counts in (await _remove_conversations(importer, listed)).items():
         walk.comparison(inbox_id).removed += counts.messages
 

@@ -13,6 +13,8 @@ from proofdesk.chatwoot.responses import ChatwootError
 
 MAX_GAPS = 10  # windows between present messages that are read one by one
 
+_ATTEMPTS = 3  # of a record that Chatwoot cannot show
+
 FetchRecord = Callable[[int, int], Awaitable[dict[str, Any] | None]]
 
 
@@ -21,12 +23,12 @@ async def find_deleted_conversations(client: ChatwootClient, account_id: int, id
 
     Raises `ChatwootError` when most of them are refused to the token.
     """
-    return await _confirm_deleted(client, account_id, client.conversation, ids)
+    return await _confirm_deleted(client, account_id, _quick(client).conversation, ids)
 
 
 async def find_deleted_contacts(client: ChatwootClient, account_id: int, ids: list[int]) -> list[int]:
     """Return the contacts that Chatwoot answers with its own 404, twice, while the account exists."""
-    return await _confirm_deleted(client, account_id, client.contact, ids)
+    return await _confirm_deleted(client, account_id, _quick(client).contact, ids)
 
 
 async def find_deleted_messages(
@@ -64,6 +66,10 @@ async def _find_deleted_in_range(
     return [i for i in missing if i not in reading.present]
 
 
+def _quick(client: ChatwootClient) -> ChatwootClient:
+    return client.with_max_slow_attempts(_ATTEMPTS)
+
+
 async def _confirm_deleted(client: ChatwootClient, account_id: int, fetch: FetchRecord, ids: list[int]) -> list[int]:
     deleted = await _find_deleted(client, account_id, fetch, ids)
     if deleted:
@@ -85,6 +91,7 @@ async def _fetch_or_refusal(
     try:
         return await fetch(account_id, record_id)
     except ChatwootError as error:
-        if not error.forbidden:
+        # A record that Chatwoot cannot show exists, or it may.
+        if not (error.forbidden or error.cannot_render):
             raise
         return error

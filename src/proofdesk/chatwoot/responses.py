@@ -66,10 +66,10 @@ class ChatwootError(Unavailable):
     """A request that Chatwoot refused or did not answer.
 
     `permanent`: the same request will fail again. `forbidden`: the token is valid, but may not do this.
-    `token_missing`: no token arrived. `gone`: the record does not exist (C-04). `from_proxy`: something else, such as a
-    proxy, answered; `html`: with a page. `wrong_address`: CHATWOOT_BASE_URL cannot be right. `timed_out`: the response
-    was not complete in time. `outcome_unknown`: the request was a write, and it is not known whether it was carried
-    out.
+    `cannot_render`: Chatwoot itself answered 500. `token_missing`: no token arrived. `gone`: the record does not exist
+    (C-04). `from_proxy`: something else, such as a proxy, answered; `html`: with a page. `wrong_address`:
+    CHATWOOT_BASE_URL cannot be right. `timed_out`: the response was not complete in time. `outcome_unknown`: the
+    request was a write, and it is not known whether it was carried out.
     """
 
     code = "chatwoot_sync_failed"
@@ -97,6 +97,7 @@ class ChatwootError(Unavailable):
         self.from_proxy, self.html, self.wrong_address, self.timed_out = from_proxy, html, wrong_address, timed_out
         self.status = None if response is None else response.status
         self.too_slow = timed_out or self.status in _TOO_SLOW
+        self.cannot_render = self.status == 500 and not from_proxy
         self.outcome_unknown = request.writes and request_sent and self.status not in range(300, 500)
         self.retry_after = retry_after.seconds(response.headers) if response is not None else None
 

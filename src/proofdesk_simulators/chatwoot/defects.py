@@ -34,11 +34,19 @@ class DefectControls:
         """
         self.installation.unrenderable.add(message_id)
 
+    def orphan_conversation(self, conversation_id: int, account_id: int = 1) -> None:
+        """Respond 500 to everything that would render this conversation, as after its contact was deleted alone.
+
+        Reported in chatwoot/chatwoot issues 6879, 10758 and 11309 and pull request 13311.
+        """
+        self.installation.orphans.add((account_id, conversation_id))
+
     def clear_defects(self) -> None:
         """Remove all defects."""
         with self.installation.lock:
             self.installation.defects.clear()
             self.installation.unrenderable.clear()
+            self.installation.orphans.clear()
 
     def _break(
         self, key: tuple[str, int, int], account: Account, values: Attributes | None, missing: Sequence[str]

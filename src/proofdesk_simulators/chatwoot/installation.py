@@ -81,6 +81,7 @@ class Installation:
         self.files: dict[int, Attachment] = {}
         self.defects: dict[tuple[str, int, int], Defect] = {}
         self.unrenderable: set[int] = set()
+        self.orphans: set[tuple[int, int]] = set()
         self.listeners: list[Callable[[Event], None]] = []
         self.message_ids = Sequence()
         self.contact_ids = Sequence()

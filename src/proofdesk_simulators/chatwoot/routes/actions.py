@@ -56,6 +56,7 @@ ACTIONS: dict[str, View] = {
     "break_message": _nothing,
     "break_conversation": _nothing,
     "break_rendering": _nothing,
+    "orphan_conversation": _nothing,
     "delete_inbox": _nothing,
     "skip_ids": _nothing,
     "clear_defects": _nothing,

@@ -18,7 +18,9 @@ def find(call: Call) -> Conversation:
 
 
 def view(call: Call, row: Conversation) -> object:
-    """Return the REST form of a conversation for this caller."""
+    """Return the REST form of a conversation for this caller. Refuses with 500 when its contact is missing."""
+    if (row.account.id, row.id) in call.installation.orphans:
+        raise refuse("500")
     return views.conversation(call.installation, row, call.viewer_id)
 
 
