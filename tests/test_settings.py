@@ -139,6 +139,38 @@ def test_credentials_of_an_address_are_not_shown(monkeypatch: pytest.MonkeyPatch
     assert getattr(loaded, name.lower()) == f"https://user:{SECRET}@upstream.example", "requests carry them"
 
 
+@pytest.mark.parametrize("name", ["CHATWOOT_BASE_URL", "OPENAI_BASE_URL", "ANSWER_BASE_URL", "CORS_ORIGIN"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        f"https://user:{SECRET}/more@host.example",
+        f"https://user:{SECRET} more@host.example",
+        f"https://user:a@{SECRET}@host.example",
+        f"https://user:a?{SECRET}@host.example",
+        f"user:{SECRET}@host.example",
+    ],
+)
+def test_unreadable_credentials_are_refused_unseen(monkeypatch: pytest.MonkeyPatch, name: str, wrong: str):
+    with pytest.raises(Invalid, match=rf"^{name}=") as refused:
+        load(monkeypatch, **{name: wrong})
+    assert SECRET not in refused.value.message
+
+
+def test_secret_parameter_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch):
+    loaded = load(monkeypatch, OPENAI_BASE_URL=f"https://ai.example/v1?api-version=2&api-key={SECRET}")
+    shown = settings.effective_values(loaded)["OPENAI_BASE_URL"]
+    assert shown == "https://ai.example/v1?api-version=2&api-key=********"
+    assert redaction.redact_text(f"sent {SECRET}") == "sent ********"
+
+
+@pytest.mark.parametrize(
+    "name", ["AUTH_USERNAME", "HOST", "EMBEDDING_MODEL", "ANSWER_MODEL", "TELEGRAM_WEBHOOK_SECRET"]
+)
+def test_names_are_trimmed(monkeypatch: pytest.MonkeyPatch, name: str):
+    kept = getattr(load(monkeypatch, OPENAI_API_KEY="k", **{name: " word\r\n"}), name.lower())
+    assert (kept if isinstance(kept, str) else kept.get_secret_value()) == "word"
+
+
 def test_links_to_chatwoot_carry_no_credentials(monkeypatch: pytest.MonkeyPatch):
     loaded = load(monkeypatch, CHATWOOT_BASE_URL=f"https://user:{SECRET}@chat.example/desk/")
     assert loaded.chatwoot_links == "https://chat.example/desk"

@@ -17,6 +17,7 @@ from proofdesk.core.setting_types import (
     Endpoint,
     Home,
     Key,
+    Name,
     Number,
     Origin,
     Origins,
@@ -26,6 +27,7 @@ from proofdesk.core.setting_types import (
     Sender,
     Service,
     Text,
+    WebhookSecret,
     default_home,
     networks,
     origins,
@@ -45,7 +47,7 @@ class Settings(BaseSettings):
     database_url: Database = Field(
         default=None, description="PostgreSQL 15+ with pgvector 0.8+. Unset: the embedded database."
     )
-    host: str = Field(default="127.0.0.1", description="Address the server listens on.")
+    host: Name = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port the server listens on.")
     public_url: Origin = Field(
         default=None,
@@ -61,12 +63,12 @@ class Settings(BaseSettings):
     )
 
     # Access
-    auth_username: str = Field(default="owner", description="Name of the owner account that always exists.")
+    auth_username: Name = Field(default="owner", description="Name of the owner account that always exists.")
     auth_password: Password = Field(
         default=None, description="Its password. Unset: generated at the first start and shown once."
     )
-    session_cookie_name: str = Field(default="sid", description="Name of the session cookie.")
-    csrf_cookie_name: str = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
+    session_cookie_name: Name = Field(default="sid", description="Name of the session cookie.")
+    csrf_cookie_name: Name = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
     cookie_secure: bool | None = Field(
         default=None, description="Secure flag; unset: if `PUBLIC_URL` or the request is https."
     )
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
 
     # Signup and Telegram
     telegram_bot_token: Key = Field(default=None, description="Token of the bot that sends PINs; unset: no signup.")
-    telegram_webhook_secret: Password = Field(
+    telegram_webhook_secret: WebhookSecret = Field(
         default=None, description="Secret that calls from Telegram must carry; 1 to 256 of `A-Z a-z 0-9 _ -`."
     )
     telegram_owner_id: Number = Field(

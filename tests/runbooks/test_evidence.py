@@ -26,7 +26,9 @@ SECRETS = {
 }
 PEOPLE = ("Zebulon Quackenbush", "zebulon@quackenbush.example", "+49 151 2345 6789", "203.0.113.77", "amina.the.agent")
 TEXTS = ("The grand piano must be moved before Thursday noon", "Dear Zebulon, your grand piano is on its way")
-OTHERS = ("sid-value-planted-A1b2C3d4E5f6G7h8", "PIN 493817", "Bearer planted-bearer-token", "planted-relay-password")
+OTHERS = ("sid-value-planted-A1b2C3d4E5f6G7h8", "PIN 493817", "Bearer planted-bearer-token", "planted-relay-password",
+          "planted-base-password", "planted-query-key")  # fmt: skip
+BASE_URL = "https://user:planted-base-password@ai.example/v1?api-key=planted-query-key"
 
 
 async def _plant(installation: Installation) -> None:
@@ -72,7 +74,8 @@ async def _bundle(installation: Installation, slug: str) -> dict[str, str]:
 
 async def test_no_bundle_contains_secrets_or_personal_data(installation: Installation):
     await _plant(installation)
-    installation.set(**{name: SecretStr(value) for name, value in SECRETS.items()}, smtp_from="desk@example.com")
+    secrets = {name: SecretStr(value) for name, value in SECRETS.items()}
+    installation.set(**secrets, smtp_from="desk@example.com", answer_base_url=BASE_URL)
     leaked = []
     for runbook in registry.list_runbooks():
         files = await _bundle(installation, runbook.slug)

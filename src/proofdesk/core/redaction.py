@@ -28,7 +28,7 @@ def redact_text(text: str) -> str:
     for secret in _longest_first:
         if secret in text:
             text = text.replace(secret, _MASK)
-    return urls.masked(text) if "@" in text else text
+    return urls.masked(text) if "@" in text or "=" in text else text
 
 
 def redact_value(value: Any) -> Any:
@@ -51,7 +51,8 @@ def mask_setting(value: object) -> object:
 
 def describe_wrong_value(variable: str, value: object, allowed: str, *, secret: bool) -> str:
     """Return one line: the variable, its value (masked if secret) and what is allowed."""
-    shown = _MASK if secret else urls.masked(repr(value))
+    text = urls.masked_setting(str(value)) if variable.endswith(("_URL", "_ORIGIN")) else urls.masked(str(value))
+    shown = _MASK if secret else repr(text)
     shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
-    allowed = allowed.removeprefix("Value error, ")
+    allowed = urls.masked(allowed.removeprefix("Value error, "))
     return f"{variable}={shown}: {allowed[:1].lower()}{allowed[1:]}."

@@ -18,6 +18,10 @@ def _blank_is_unset(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _trim(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
 def default_home() -> Path:
     """Return the data folder of the user, or of the system if the user has no home."""
     try:
@@ -74,7 +78,8 @@ def _origins_only(text: str) -> str:
     for origin in origins(text):
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(
-                f"{origin!r} is not an origin such as https://app.example.com. Name each one: requests carry cookies"
+                f"{urls.masked_setting(origin)!r} is not an origin such as https://app.example.com."
+                " Name each one: requests carry cookies"
             )
     return text
 
@@ -101,11 +106,13 @@ def _names_sender(text: str | None) -> str | None:
     return text
 
 
-Text = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+Name = Annotated[str, BeforeValidator(_trim)]
+Text = Annotated[str | None, BeforeValidator(_blank_is_unset), BeforeValidator(_trim)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
 Number = Annotated[int | None, BeforeValidator(_blank_is_unset)]
 Key = Annotated[Secret, AfterValidator(_header)]
 Password = Annotated[Secret, AfterValidator(_password)]
+WebhookSecret = Annotated[Password, BeforeValidator(_trim)]
 Origin = Annotated[Text, AfterValidator(lambda text: text and urls.origin(text))]
 Origins = Annotated[str, AfterValidator(_origins_only)]
 Service = Annotated[Text, AfterValidator(lambda text: text and urls.service(text))]

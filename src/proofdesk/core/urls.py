@@ -17,6 +17,10 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0
 _PORTS = {"http": 80, "https": 443}
 _ESCAPES = "in a user or password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+_BEFORE_HOST = re.compile(r"^([^@]*?://)?.*@", re.DOTALL)
+_SECRET_PARAMETER = re.compile(
+    r"(?<=[?&])([a-z0-9._~-]*(?:key|token|secret|password|passwd|sig|signature)=)[^&#\s\"'<>]+", re.IGNORECASE
+)
 
 
 def origin(text: str) -> str:
@@ -45,6 +49,8 @@ def service(text: str) -> str:
     text = text.strip().rstrip("/")
     if _BROKEN.search(text):
         raise ValueError("a space or line break is in it; copy the address again")
+    if "@" in text and not _has_readable_credentials(text):
+        raise ValueError(f"write credentials as in https://user:password@host; {_ESCAPES}")
     return text
 
 
@@ -54,17 +60,32 @@ def without_credentials(url: str) -> str:
 
 
 def masked(url: str) -> str:
-    """Return the address with masked credentials, for display."""
-    return _CREDENTIALS.sub("********@", url)
+    """Return a text with masked credentials and secret parameters in its addresses, for display."""
+    return _SECRET_PARAMETER.sub(r"\1********", _CREDENTIALS.sub("********@", url))
+
+
+def masked_setting(address: str) -> str:
+    """Return a setting that is one address, valid or not, with all that may be credentials masked."""
+    return masked(_BEFORE_HOST.sub(r"\1********@", address))
 
 
 def passwords(url: str) -> list[str]:
-    """Return the password of an address, as written and with escapes resolved."""
+    """Return the password and the secret parameters of an address, as written and with escapes resolved."""
     try:
-        password = urlsplit(url).password or ""
+        words = [urlsplit(url).password or ""]
     except ValueError:
-        password = ""
-    return [word for word in {password, unquote(password)} if word]
+        words = []
+    words += [match.group(0)[len(match.group(1)) :] for match in _SECRET_PARAMETER.finditer(url)]
+    return [word for word in {*words, *map(unquote, words)} if word]
+
+
+def _has_readable_credentials(url: str) -> bool:
+    """Return whether an `@` ends credentials before a host, or stands in the path."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme and parts.hostname) and parts.netloc.count("@") < 2 and parts.port != 0
+    except ValueError:  # what follows the colon is no port
+        return False
 
 
 def database(text: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from pydantic import SecretStr
 
+from proofdesk.core import urls
 from proofdesk.runbooks.queries import PersonalText
 from proofdesk.settings import Settings
 
@@ -42,9 +42,10 @@ class Redactor:
     """Redacts secrets, personal data by form, and the `personal_texts` that occur in the report."""
 
     def __init__(self, settings: Settings, personal_texts: Iterable[PersonalText] = ()):
-        values = (getattr(settings, name) for name in Settings.model_fields)
+        values = [getattr(settings, name) for name in Settings.model_fields]
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        secrets += [unquote(urlsplit(s).password or "") for s in secrets if "://" in s]
+        addresses = [*secrets, *(value for value in values if isinstance(value, str))]
+        secrets += [word for address in addresses for word in urls.passwords(address)]
         self._secrets = sorted((s for s in secrets if len(s) > 3), key=len, reverse=True)
         longest_first = sorted(personal_texts, key=lambda t: len(t.word), reverse=True)
         self._names = [
