@@ -9,10 +9,9 @@ import httpx2
 import msgspec
 import openai
 
-from proofdesk.core.certificates import ssl_context
 from proofdesk.errors import Unavailable
 from proofdesk.indexing.embeddings.factory import OPENAI_URL
-from proofdesk.indexing.embeddings.openai import key_headers
+from proofdesk.indexing.embeddings.openai import key_headers, open_http_client
 from proofdesk.settings import Settings
 
 MAX_ANSWER_TOKENS = 2000
@@ -74,7 +73,7 @@ class ChatModel:
             default_query=dict(url.params),
             timeout=None,  # `complete` has the only deadline
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=None, follow_redirects=False),
+            http_client=open_http_client(),
         )
 
     async def complete(self, messages: Sequence[Message], schema: dict[str, Any]) -> Completion:
@@ -133,7 +132,7 @@ class ChatModel:
         try:
             response = msgspec.json.decode(received, type=_Response)
             [message] = [choice.message for choice in response.choices[:1]]
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise self._failed("returned no chat completion. Check ANSWER_BASE_URL.") from error
         if message.refusal or not message.content:
             raise self._failed("refused to answer, or answered nothing. Ask in other words.")

@@ -156,7 +156,7 @@ def parse_answer(text: str) -> ModelAnswer | None:
     start, end = text.find("{"), text.rfind("}")
     try:
         return msgspec.json.decode(text[start : end + 1].encode(), type=ModelAnswer) if 0 <= start < end else None
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
 
 

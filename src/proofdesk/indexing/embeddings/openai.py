@@ -64,7 +64,7 @@ class OpenAIModel:
             # `_post` has the only deadline. Two that end together can cancel the task once too often.
             timeout=None,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=None, follow_redirects=False),
+            http_client=open_http_client(),
         )
 
     @property
@@ -226,6 +226,16 @@ class OpenAIModel:
             "request_id": request_id,
         }
         return {"upstream": upstream, "batch_size": count}
+
+
+def open_http_client() -> httpx2.AsyncClient:
+    """Return a client for a server with OpenAI's API. It follows no redirects, and its caller limits the time."""
+
+    async def assume_utf8(response: httpx2.Response) -> None:
+        response.encoding = "utf-8"  # as JSON always is; an error page may name an encoding that it does not have
+
+    hooks = {"response": [assume_utf8]}
+    return openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=None, follow_redirects=False, event_hooks=hooks)
 
 
 def key_headers(url: httpx2.URL, key: str | None) -> dict[str, Any]:

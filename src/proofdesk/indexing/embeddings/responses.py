@@ -66,7 +66,7 @@ def parse_body(content: bytes) -> Any:
     """Return the JSON of a body, NaN and Infinity included. Raises `MalformedResponse`."""
     try:
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return json.loads(content)
@@ -112,7 +112,7 @@ def parse_vectors(body: Any, count: int) -> list[Vector]:
         raise MalformedResponse(f"The response has {len(rows)} vectors or wrong indexes for {count} texts.")
     try:
         numbers = [_numbers(row["embedding"]) for row in rows]
-    except (TypeError, ValueError, struct.error):
+    except (TypeError, ValueError, OverflowError, RecursionError, struct.error):
         raise MalformedResponse("The response contains a vector that is not a list of numbers.") from None
     return [vector for _, vector in sorted(zip(order, numbers, strict=True), key=lambda pair: pair[0])]
 
@@ -189,5 +189,6 @@ def _status_of_codes(codes: frozenset[str]) -> int:
 
 
 def _sentence(text: str) -> str:
-    text = " ".join(text.split())[:_LONGEST_MESSAGE] or "no reason given"
+    printable = "".join(char if char.isprintable() else " " for char in text[: 2 * _LONGEST_MESSAGE])
+    text = " ".join(printable.split())[:_LONGEST_MESSAGE] or "no reason given"
     return text if text.endswith((".", "!", "?")) else f"{text}."
