@@ -781,7 +781,8 @@ CREATE TABLE app_users (
     is_owner boolean DEFAULT false NOT NULL,
     disabled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_project_id uuid
+    last_project_id uuid,
+    may_bind_sources boolean DEFAULT false NOT NULL
 );
 ALTER TABLE ONLY app_users
     ADD CONSTRAINT app_users_pkey PRIMARY KEY (id);
@@ -795,6 +796,7 @@ COMMENT ON TABLE app_users IS 'User accounts. One of them is the owner.';
 COMMENT ON COLUMN app_users.password_hash IS 'An Argon2id hash.';
 COMMENT ON COLUMN app_users.disabled_at IS 'When the account was disabled. It cannot sign in.';
 COMMENT ON COLUMN app_users.last_project_id IS 'The active project of the next session.';
+COMMENT ON COLUMN app_users.may_bind_sources IS 'Whether the owner allows this user to bind sources to their projects.';
 
 CREATE TABLE sessions (
     id_hash bytea NOT NULL,

@@ -35,10 +35,12 @@ MACHINE = {
     "telegram set-webhook": "the owner's Telegram account",
     "telegram status": "the owner's Telegram account",
     "telegram unbind": "the owner's Telegram account",
+    "user allow-sources": "accounts of the installation",
     "user create": "accounts of the installation",
     "user disable": "accounts of the installation",
     "user enable": "accounts of the installation",
     "user end-sessions": "accounts of the installation",
+    "user forbid-sources": "accounts of the installation",
     "user list": "accounts of the installation",
     "user passwd": "accounts of the installation",
 }

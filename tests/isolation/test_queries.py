@@ -45,6 +45,7 @@ NOT_SCOPED: dict[Query, str] = {
     project_queries.archive: "projects",
     source_queries.claim: "source_claims",
     source_queries.was_ever_bound: "projects",
+    source_queries.takes_default_account: "projects",
     runbook_queries.fetch_project_name: "projects",
 }
 _INSTALLATION = "numbers of the whole installation, and nothing else"
@@ -77,6 +78,7 @@ NO_SCOPE: dict[Query, str] = {
     project_queries.is_project_owner: "whether an actor is an owner of a project",
     project_queries.get_user: "an account by name",
     project_queries.add_member: "also for a project that was just created; row-level security requires its transaction",
+    source_queries.may_bind: "whether the owner allows an actor to bind sources",
     source_queries.lock_account: "a lock",
     run_queries.active_runs_of: _SCHEDULER,
     run_state_queries.insert_scheduled_runs: _SCHEDULER,

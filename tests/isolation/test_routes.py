@@ -99,9 +99,9 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "page": lambda _: 1,
     **dict.fromkeys(
         [
-            "account_scope_key", "account_scope_name", "action", "all", "channel", "compose", "create", "done",
-            "entity_type", "inbox_id", "job_type", "mark_replied", "max_retries", "message", "offset", "preview",
-            "scheduled_at", "secret", "signup", "status", "stop_on_reply",
+            "account_scope_key", "account_scope_name", "action", "all", "allowed", "channel", "compose", "create",
+            "done", "entity_type", "inbox_id", "job_type", "mark_replied", "max_retries", "message", "offset",
+            "preview", "scheduled_at", "secret", "signup", "status", "stop_on_reply",
         ],
         lambda _: None,
     ),

@@ -17,6 +17,7 @@ from tests.support.server import Cast, Person
 
 async def person(db: Database, username: str) -> Actor:
     account = await accounts.create(db, username, "long enough pw")
+    await accounts.allow_sources(db, username)
     return Actor(account.username, account.id, False)
 
 

@@ -5,9 +5,11 @@ import asyncio
 import psycopg
 import pytest
 
+from proofdesk.accounts import accounts
 from proofdesk.audit.events import Actor, system_actor
-from proofdesk.chatwoot import sync
+from proofdesk.chatwoot import binding, sync
 from proofdesk.database.pool import Database
+from proofdesk.jobs import schedule_queries
 from proofdesk.projects import projects, scope, sources
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.sources import SourceAlreadyBound, SourceUnbound
@@ -145,3 +147,43 @@ async def test_events_hold_actor_and_request_id(db: Database, project: Scope, ow
     await sources.bind(db, await scope.enter(db, actor, project.project_id), *ACCOUNT)
     assert (newest_event(owner_conn)["actor_username"], newest_event(owner_conn)["request_id"]) == ("amina", "req-9")
     assert system_actor().request_id is None
+
+
+async def test_only_whom_the_owner_allows_may_bind_a_source(db: Database, owner_conn: psycopg.Connection):
+    account = await accounts.create(db, "eve", "long enough pw")
+    eve = Actor("eve", account.id, False)
+    own = await new_project(db, "Eve's project", eve)
+    for source in (ACCOUNT, INBOX):
+        with pytest.raises(sources.BindingNotAllowed, match="Ask the owner"):
+            await sources.bind(db, own, *source)
+    with pytest.raises(sync.SourceBindingError, match="Ask the owner"):
+        await sync.bound_sources(db, own, 7)
+    assert await claims(owner_conn) == [] and not await sources.may_bind(db, own)
+    await accounts.allow_sources(db, "eve", system_actor())
+    await sources.bind(db, own, *INBOX)
+    await accounts.allow_sources(db, "eve", system_actor(), allowed=False)
+    with pytest.raises(sources.BindingNotAllowed):
+        await sources.bind(db, own, "chatwoot_inbox", "7:3")
+    assert list_actions(owner_conn, "auth.sources") == ["auth.sources_allowed", "auth.sources_forbidden"]
+
+
+async def test_waiting_schedule_resumes_for_allowed_creators_only(db: Database, owner_conn: psycopg.Connection):
+    account = await accounts.create(db, "eve", "long enough pw")
+    await new_project(db, "Eve's project", Actor("eve", account.id, False))
+    waiting = "UPDATE scheduled_jobs SET status = 'paused', paused_cause = %s WHERE job_type = 'chatwoot_sync'"
+    owner_conn.execute(waiting, [binding.NoSourceBound.code])
+
+    async def resume() -> int:
+        async with db.transaction() as conn:
+            await schedule_queries.show_all_projects(conn)
+            return await schedule_queries.resume_unblocked(
+                conn,
+                chatwoot_configured=True,
+                default_account_id=7,
+                unconfigured="none",
+                unbound=binding.NoSourceBound.code,
+            )
+
+    assert await resume() == 0
+    await accounts.allow_sources(db, "eve")
+    assert await resume() == 1

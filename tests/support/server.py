@@ -108,11 +108,14 @@ async def cast(server: str, db: Database, owner_conn: psycopg.Connection) -> Asy
         await person.client.aclose()
 
 
-def create_person(server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False) -> Person:
+def create_person(
+    server: str, conn: psycopg.Connection, username: str, *, is_owner: bool = False, binds_sources: bool = True
+) -> Person:
     """Insert a user and a session. No login request: password checks are slow on purpose."""
     row = conn.execute(
-        "INSERT INTO app_users (username, password_hash, is_owner) VALUES (%s, %s, %s) RETURNING id",
-        [username, HASH, is_owner],
+        "INSERT INTO app_users (username, password_hash, is_owner, may_bind_sources)"
+        " VALUES (%s, %s, %s, %s) RETURNING id",
+        [username, HASH, is_owner, binds_sources],
     ).fetchone()
     assert row is not None
     token, csrf = secrets.token_urlsafe(), secrets.token_urlsafe()

@@ -77,7 +77,9 @@ async def create_world(db: Database, conn: psycopg.Connection, name: str, word: 
     _mark(conn, made.id, word)
     await stories.make_searchable(db, made.id)
     member = f"member.of.{name.lower()}"
-    row = conn.execute("INSERT INTO app_users (username, password_hash) VALUES (%s, '') RETURNING id", [member])
+    row = conn.execute(
+        "INSERT INTO app_users (username, password_hash, may_bind_sources) VALUES (%s, '', true) RETURNING id", [member]
+    )
     member_id = _only(row)[0]
     _fill(conn, owner, member_id, word)
     source = await sources.bind(db, owner, "chatwoot_inbox", f"{len(word)}{ord(word[0])}:5")

@@ -151,6 +151,19 @@ async def enable(db: Database, username: str, by: Actor | None = None) -> None:
             await _record(conn, by, "auth.user_enabled", account)
 
 
+async def allow_sources(db: Database, username: str, by: Actor | None = None, *, allowed: bool = True) -> None:
+    """Allow a user to bind sources to the projects that they manage, or no longer. What is bound stays.
+
+    Raises `AccountNotFound` or `OwnerAccountProtected`.
+    """
+    async with db.transaction() as conn:
+        account = await _lock_account(conn, username)
+        if account.is_owner:
+            raise OwnerAccountProtected("The owner may always bind sources.")
+        if await queries.set_may_bind_sources(conn, account.id, allowed=allowed):
+            await _record(conn, by, "auth.sources_allowed" if allowed else "auth.sources_forbidden", account)
+
+
 async def end_sessions(db: Database, username: str, by: Actor | None = None) -> int:
     """End all sessions of an account; return how many. Raises `AccountNotFound`."""
     async with db.transaction() as conn:

@@ -27,6 +27,7 @@ class AccountSummary:
     is_owner: bool
     disabled_at: datetime | None
     created_at: datetime
+    may_bind_sources: bool
     sessions: int
     last_seen_at: datetime | None
 
@@ -72,8 +73,8 @@ async def list_accounts(conn: Conn) -> list[AccountSummary]:
         conn,
         AccountSummary,
         """
-        SELECT username, is_owner, disabled_at, u.created_at, count(s.user_id) AS sessions,
-               max(s.last_seen_at) AS last_seen_at
+        SELECT username, is_owner, disabled_at, u.created_at, is_owner OR may_bind_sources AS may_bind_sources,
+               count(s.user_id) AS sessions, max(s.last_seen_at) AS last_seen_at
         FROM app_users u LEFT JOIN sessions s
           ON s.user_id = u.id AND s.expires_at > now() AND s.last_seen_at > now() - interval '3 days'
         GROUP BY u.id ORDER BY is_owner DESC, username""",
@@ -142,6 +143,20 @@ async def set_disabled(conn: Conn, user_id: UUID, *, disabled: bool) -> bool:
             WHERE id = %(user)s AND (disabled_at IS NULL) = %(disabled)s""",
             user=user_id,
             disabled=disabled,
+        )
+    )
+
+
+async def set_may_bind_sources(conn: Conn, user_id: UUID, *, allowed: bool) -> bool:
+    """Allow a user to bind sources, or no longer; return False if nothing changes."""
+    return bool(
+        await execute(
+            conn,
+            """
+            UPDATE app_users SET may_bind_sources = %(allowed)s
+            WHERE id = %(user)s AND may_bind_sources <> %(allowed)s""",
+            user=user_id,
+            allowed=allowed,
         )
     )
 

@@ -22,7 +22,8 @@ class NoSourceBound(SourceBindingError):
 async def bound_sources(db: Database, scope: Scope, default_account_id: int | None) -> list[Source]:
     """Return the sources of the project. A project that never had one is bound to the default account.
 
-    Raises `NoSourceBound` when there is no default account or it is bound to another project.
+    Raises `NoSourceBound` when there is no default account, it is bound to another project, or the owner has not
+    allowed the creator of the project to bind sources.
     """
     bound = await sources.list_sources(db, scope)
     if bound:
@@ -32,7 +33,9 @@ async def bound_sources(db: Database, scope: Scope, default_account_id: int | No
     if default_account_id is None:
         raise NoSourceBound("This project has no Chatwoot source. Bind one, or set CHATWOOT_ACCOUNT_ID.")
     try:
-        return [await sources.bind(db, scope, "chatwoot_account", str(default_account_id))]
+        return [await sources.bind_default(db, scope, default_account_id)]
+    except sources.BindingNotAllowed as error:
+        raise NoSourceBound(error.message) from error
     except sources.SourceAlreadyBound as error:
         raise NoSourceBound(
             f"This project has no Chatwoot source, and account {default_account_id} of CHATWOOT_ACCOUNT_ID, or an"

@@ -31,12 +31,13 @@ def list_users(json: JsonOption = False) -> None:
     if json:
         return output.print_json([vars(row) | {"role": "owner" if row.is_owner else "member"} for row in rows])
     return output.print_table(
-        ("Username", "Role", "State", "Sessions", "Last seen", "Created"),
+        ("Username", "Role", "State", "Binds sources", "Sessions", "Last seen", "Created"),
         [
             (
                 row.username,
                 "owner" if row.is_owner else "member",
                 "disabled" if row.disabled_at else "active",
+                "yes" if row.may_bind_sources else "no",
                 row.sessions,
                 row.last_seen_at,
                 row.created_at,
@@ -67,6 +68,20 @@ def enable_user(username: Username) -> None:
     """Enable a disabled account again."""
     environment.run_with_resources(lambda resources: accounts.enable(resources.db, username))
     output.print_line(f"{username} can sign in again.")
+
+
+@user_app.command("allow-sources")
+def allow_sources(username: Username) -> None:
+    """Allow a user to bind sources to the projects that they manage."""
+    environment.run_with_resources(lambda resources: accounts.allow_sources(resources.db, username))
+    output.print_line(f"{username} may bind sources.")
+
+
+@user_app.command("forbid-sources")
+def forbid_sources(username: Username) -> None:
+    """Forbid a user to bind sources. What is bound stays."""
+    environment.run_with_resources(lambda resources: accounts.allow_sources(resources.db, username, allowed=False))
+    output.print_line(f"{username} may no longer bind sources. What is bound stays.")
 
 
 @user_app.command("end-sessions")

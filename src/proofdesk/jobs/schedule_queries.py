@@ -194,18 +194,20 @@ async def resume_unblocked(
     """Resume the schedules that paused themselves and whose cause is gone. Return how many were resumed.
 
     `unconfigured` is the cause of those that wait for Chatwoot's settings, `unbound` of those that wait for a source.
-    A source is bound, or the default account is free and the project never had a source.
+    A source is bound, or the default account is free, the project never had a source, and its creator may bind one.
     """
     return await execute(
         conn,
         """
         WITH unblocked AS (
             SELECT j.project_id, j.job_type FROM scheduled_jobs j JOIN projects p ON p.id = j.project_id
+            LEFT JOIN app_users u ON u.id = p.created_by
             WHERE j.status = 'paused' AND (
                 (j.paused_cause = %(unconfigured)s AND %(configured)s)
                 OR (j.paused_cause = %(unbound)s AND (
                     EXISTS (SELECT FROM source_claims c WHERE c.claimed_by = j.project_id)
                     OR (p.first_bound_at IS NULL AND %(account)s::bigint IS NOT NULL
+                        AND (u.id IS NULL OR u.is_owner OR u.may_bind_sources)
                         AND NOT EXISTS (SELECT FROM source_claims c WHERE c.account_id = %(account)s)))))
             FOR UPDATE OF j SKIP LOCKED)
         UPDATE scheduled_jobs j SET status = 'active', paused_cause = NULL, failures = 0, next_run_at = now()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from proofdesk.audit.events import Actor
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
 from proofdesk.projects.scope import Scope
 
@@ -29,6 +30,30 @@ async def list_sources(conn: Conn, scope: Scope) -> list[Source]:
         SELECT id, source_kind, external_id, account_id, inbox_id, created_at FROM project_sources
         WHERE project_id = %(project)s ORDER BY created_at, external_id""",
         project=scope.project_id,
+    )
+
+
+async def may_bind(conn: Conn, actor: Actor) -> bool:
+    """Return whether the actor is the owner, or a user whom the owner allows to bind sources."""
+    return actor.is_owner or bool(
+        await fetch_value(
+            conn,
+            "SELECT may_bind_sources FROM app_users WHERE id = %(user)s AND disabled_at IS NULL",
+            user=actor.user_id,
+        )
+    )
+
+
+async def takes_default_account(conn: Conn, scope: Scope) -> bool:
+    """Return whether the project was created by the owner, or by a user who may bind sources."""
+    return bool(
+        await fetch_value(
+            conn,
+            """
+            SELECT u.id IS NULL OR u.is_owner OR u.may_bind_sources
+            FROM projects p LEFT JOIN app_users u ON u.id = p.created_by WHERE p.id = %(project)s""",
+            project=scope.project_id,
+        )
     )
 
 

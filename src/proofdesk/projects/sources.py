@@ -5,7 +5,7 @@ from uuid import UUID
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.errors import Conflict, Invalid, NotFound
+from proofdesk.errors import Conflict, Denied, Invalid, NotFound
 from proofdesk.projects import queries, source_queries
 from proofdesk.projects.scope import ProjectNotFound, Scope
 from proofdesk.projects.source_queries import Source
@@ -24,6 +24,15 @@ class SourceAlreadyBound(Conflict):
     """A project has bound this source, the account that contains it, or an inbox in it."""
 
     code = "source_already_bound"
+
+
+class BindingNotAllowed(Denied):
+    """The owner does not allow this user to bind sources."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str):
+        super().__init__(message, status=403)
 
 
 class SourceUnbound(Conflict):
@@ -59,22 +68,31 @@ async def load_readable_inboxes(db: Database, scope: Scope) -> ReadableInboxes:
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
     """Bind an account (`"<account>"`) or an inbox (`"<account>:<inbox>"`) to the project.
 
-    Raises `Invalid` for an invalid id, `SourceAlreadyBound`, and `ProjectNotFound` when the project was archived.
+    Only the owner may, and users whom the owner allows. Raises `Invalid` for an invalid id, `BindingNotAllowed`,
+    `SourceAlreadyBound`, and `ProjectNotFound` when the project was archived.
     """
-    account_id, inbox_id = parse_external_id(kind, external_id)
-    external_id = str(account_id) if inbox_id is None else f"{account_id}:{inbox_id}"
+    parse_external_id(kind, external_id)
     async with db.scoped(scope) as conn:
-        if not await queries.lock_unarchived(conn, scope):
-            raise ProjectNotFound("There is no such project.")
-        await source_queries.lock_account(conn, account_id)
-        if await source_queries.is_claimed_by_another(conn, scope, account_id, inbox_id):
-            raise SourceAlreadyBound(f"Another project has bound Chatwoot source {external_id} or a part of it.")
-        if not await source_queries.claim(conn, scope, kind, external_id, account_id):
-            raise SourceAlreadyBound(f"Chatwoot source {external_id} is already bound to this project.")
-        source = await source_queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
-        await source_queries.record_first_binding(conn, scope)
-        await _record(conn, scope, "source.bound", source)
-    return source
+        if not await source_queries.may_bind(conn, scope.actor):
+            raise BindingNotAllowed("Only the owner may bind a source, or users whom the owner allows. Ask the owner.")
+        return await _bind(conn, scope, kind, external_id)
+
+
+async def bind_default(db: Database, scope: Scope, account_id: int) -> Source:
+    """Bind the default account to a project that the owner, or a user whom the owner allows, has created.
+
+    Raises `BindingNotAllowed`, `SourceAlreadyBound` and `ProjectNotFound`.
+    """
+    async with db.scoped(scope) as conn:
+        if not await source_queries.takes_default_account(conn, scope):
+            raise BindingNotAllowed("This project has no Chatwoot source. Ask the owner to bind one.")
+        return await _bind(conn, scope, "chatwoot_account", str(account_id))
+
+
+async def may_bind(db: Database, scope: Scope) -> bool:
+    """Return whether the actor may bind sources."""
+    async with db.statement() as conn:
+        return await source_queries.may_bind(conn, scope.actor)
 
 
 async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
@@ -118,6 +136,22 @@ def parse_external_id(kind: str, external_id: str) -> tuple[int, int | None]:
         form = "<account>" if part_count == 1 else "<account>:<inbox>"
         raise Invalid(f"`external_id` of a {kind} must have the form {form}, in numbers.", code="invalid_source")
     return int(parts[0]), int(parts[1]) if part_count == 2 else None
+
+
+async def _bind(conn: Conn, scope: Scope, kind: str, external_id: str) -> Source:
+    account_id, inbox_id = parse_external_id(kind, external_id)
+    external_id = str(account_id) if inbox_id is None else f"{account_id}:{inbox_id}"
+    if not await queries.lock_unarchived(conn, scope):
+        raise ProjectNotFound("There is no such project.")
+    await source_queries.lock_account(conn, account_id)
+    if await source_queries.is_claimed_by_another(conn, scope, account_id, inbox_id):
+        raise SourceAlreadyBound(f"Another project has bound Chatwoot source {external_id} or a part of it.")
+    if not await source_queries.claim(conn, scope, kind, external_id, account_id):
+        raise SourceAlreadyBound(f"Chatwoot source {external_id} is already bound to this project.")
+    source = await source_queries.insert_source(conn, scope, kind, external_id, account_id, inbox_id)
+    await source_queries.record_first_binding(conn, scope)
+    await _record(conn, scope, "source.bound", source)
+    return source
 
 
 async def _record(conn: Conn, scope: Scope, action: str, source: Source) -> None:

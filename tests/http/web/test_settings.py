@@ -37,6 +37,21 @@ async def test_the_owner_looks_after_users(cast: Cast, db: Database, anyone: htt
     assert (await anyone.post("/auth/login", json=signed)).status_code == 200
 
 
+async def test_the_owner_allows_users_to_bind_sources(cast: Cast):
+    form = f"/projects/{cast.member.project_id}/sources"
+    await submit_and_follow(cast.owner, "/settings/users/sources", username="member", allowed="")
+    page = await get_page(cast.member, form)
+    assert "Ask the owner to bind one" in page and "Bind source" not in page
+    refused = await submit_form(cast.member, form, external_id="7")
+    assert refused.status_code == 403 and "Ask the owner" in refused.text
+    body = {"source_kind": "chatwoot_account", "external_id": "7"}
+    assert (await cast.member.client.post(form, json=body)).json()["error"] == "forbidden"
+    page = await submit_and_follow(cast.owner, "/settings/users/sources", username="member", allowed="yes")
+    assert "The user may bind sources." in page and "Forbid binding sources" in page
+    assert "Source bound." in await submit_and_follow(cast.member, form, external_id="7")
+    assert (await submit_form(cast.member, "/settings/users/sources", username="member")).status_code == 403
+
+
 async def test_what_is_wrong_is_said_on_the_page(cast: Cast):
     for path, fields, status, told in (
         ("users", {"username": "x", "password": "long enough pw"}, 400, "3 to 32"),

@@ -60,6 +60,13 @@ async def enable_user(request: Request, db: Db, owner: Owner, username: Text = "
     return await page.run_action(request, owner, action, "user_enabled")
 
 
+@router.post("/users/sources")
+async def allow_sources(request: Request, db: Db, owner: Owner, username: Text = "", allowed: Text = "") -> Response:
+    """Allow a user to bind sources, or no longer."""
+    action = accounts.allow_sources(db, username, dependencies.actor(request, owner), allowed=bool(allowed))
+    return await page.run_action(request, owner, action, "user_sources" if allowed else "user_no_sources")
+
+
 @router.post("/users/end-sessions")
 async def end_user_sessions(request: Request, db: Db, owner: Owner, username: Text = "") -> Response:
     """End all sessions of a user."""

@@ -32,6 +32,8 @@ DONE = {
     "user_password": "Password changed. The sessions of the user have ended.",
     "user_disabled": "User disabled. Their sessions have ended.",
     "user_enabled": "User enabled. They can sign in again.",
+    "user_sources": "The user may bind sources.",
+    "user_no_sources": "The user may no longer bind sources. What is bound stays.",
     "user_sessions": "The sessions of the user have ended.",
     "renamed": "Project renamed.",
     "member": "Member added.",
@@ -141,6 +143,7 @@ async def _users(db: Database) -> list[dict[str, Any]]:
             "username": p.username,
             "is_owner": p.is_owner,
             "disabled": p.disabled_at is not None,
+            "binds": p.may_bind_sources,
             "sessions": p.sessions,
             "seen": view_models.display_time(p.last_seen_at) if p.last_seen_at else None,
         }

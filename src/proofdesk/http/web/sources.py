@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from proofdesk.chatwoot import available_sources
 from proofdesk.chatwoot.available_sources import AvailableSources
 from proofdesk.dashboard import overview
-from proofdesk.errors import Conflict, Invalid, NotFound, ProofdeskError
+from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
@@ -56,7 +56,7 @@ async def _after(
 ) -> Response:
     try:
         await action
-    except (Invalid, NotFound, Conflict) as error:
+    except (Invalid, NotFound, Conflict, Denied) as error:
         return await _render_sources(request, session, project_scope, error=error)
     if layout.wants_partial(request):
         return await _render_sources(request, session, project_scope, notice=DONE[done])
@@ -78,6 +78,7 @@ async def _render_sources(
         "id": str(project_scope.project_id),
         "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
         "active": project_scope.project_id == session.active_project_id,
+        "can_bind": await sources.may_bind(db, project_scope),
         "can_manage": await scope.is_project_owner(db, project_scope),
         "error": error.message if error else "",
         **_holdings(await overview.load_contents(db, project_scope), available),
