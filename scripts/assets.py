@@ -40,7 +40,7 @@ ICONS = (
     "info", "key-round", "layers", "layout-dashboard", "link", "list-filter", "loader-circle", "lock", "log-out",
     "mail", "menu", "message-square", "messages-square", "moon", "paperclip", "pause", "pencil", "play", "plus",
     "quote", "refresh-cw", "rotate-ccw", "scroll-text", "search", "send", "settings", "shield-check",
-    "sliders-horizontal", "sun", "sun-moon", "timer", "trash-2", "triangle-alert", "undo-2", "unlink", "user",
+    "siren", "sliders-horizontal", "sun", "sun-moon", "timer", "trash-2", "triangle-alert", "undo-2", "unlink", "user",
     "user-plus", "users", "wrench", "x", "zap",
 )  # fmt: skip
 COMPRESSED = {".css", ".js", ".json", ".html", ".svg"}

@@ -26,6 +26,7 @@ AREAS = {
     "Outbound": "outbound_messages outbound_versions outbound_attempts contact_channel_policies contact_channel_names"
     " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules suppressions",
     "Jobs": "scheduled_jobs worker_runs worker_processes run_totals schema_migrations",
+    "Incidents": "incidents incident_notifications backups",
     "Audit and evidence": "audit_events audit_heads evidence_items",
 }
 _INTRODUCTION = """\

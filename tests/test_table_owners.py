@@ -14,8 +14,9 @@ OWNERS = {
     "answers": "answers",
     "audit": "audit_events",
     "chatwoot": "cw_contacts cw_conversations cw_inboxes cw_messages sync_quarantine sync_watermarks",
-    "database": "schema_migrations",
+    "database": "backups schema_migrations",
     "evidence": "evidence_items",
+    "incidents": "incident_notifications incidents",
     "indexing": "rag_chunks rag_models rag_vectors search_postings",
     "jobs": "scheduled_jobs worker_processes worker_runs",
     "outbound": "app_settings contact_channel_names contact_channel_policies contact_merges kill_switches"

@@ -17,6 +17,7 @@ from proofdesk.core.setting_types import (
     Endpoint,
     Home,
     Key,
+    Mailbox,
     Name,
     Number,
     Origin,
@@ -24,6 +25,7 @@ from proofdesk.core.setting_types import (
     Password,
     Proxies,
     Relay,
+    SecretUrl,
     Sender,
     Service,
     Text,
@@ -55,9 +57,7 @@ class Settings(BaseSettings):
     )
     web_processes: int = Field(default=1, ge=1, le=64, description="Server processes.")
     database_pool_size: int = Field(default=10, ge=2, le=200, description="Database connections of one process.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Lowest level that is logged."
-    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`auto`: text on a terminal, JSON lines elsewhere."
     )
@@ -69,15 +69,10 @@ class Settings(BaseSettings):
     )
     session_cookie_name: Name = Field(default="sid", description="Name of the session cookie.")
     csrf_cookie_name: Name = Field(default="csrf_token", description="Name of the CSRF cookie that scripts may read.")
-    cookie_secure: bool | None = Field(
-        default=None, description="Secure flag; unset: if `PUBLIC_URL` or the request is https."
-    )
-    cors_origin: Origins = Field(
-        default="", description="Comma-separated origins that may call the API with credentials."
-    )
+    cookie_secure: bool | None = Field(default=None, description="Secure flag; unset: as `PUBLIC_URL` or the request.")
+    cors_origin: Origins = Field(default="", description="Origins that may call the API with credentials.")
     trusted_proxies: Proxies = Field(
-        default="",
-        description="Addresses or networks of proxies, comma-separated; their `X-Forwarded-*` headers are trusted.",
+        default="", description="Proxies whose `X-Forwarded-*` headers are trusted: addresses or networks, with commas."
     )
     login_rate_limit_max_attempts: int = Field(default=10, ge=1, le=10_000, description="Failed logins in the window.")
     login_rate_limit_window_minutes: int = Field(default=15, ge=1, le=1440, description="Length of that window.")
@@ -126,6 +121,11 @@ class Settings(BaseSettings):
         default=None, description="Sender: `Studio <hello@example.com>`. Required with `SMTP_URL`."
     )
     smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
+
+    # Notifications
+    notify_email: Mailbox = Field(default=None, description="Who is notified of incidents by mail; unset: nobody.")
+    notify_webhook_url: SecretUrl = Field(default=None, description="Where incidents are posted as JSON.")
+    heartbeat_url: SecretUrl = Field(default=None, description="Requested after each good sync, for healthchecks.io.")
 
     # Outbound
     outbound_opt_out_words: str = Field(
@@ -194,16 +194,11 @@ class Settings(BaseSettings):
     outbound_four_eyes: bool = Field(default=False, description="The author of a draft may not approve it.")
     outbound_concurrency: int = Field(default=16, ge=1, le=256, description="Messages that are sent concurrently.")
     outbound_lease_seconds: float = Field(
-        default=300,
-        ge=1,
-        le=86_400,
-        description="Age at which an attempt without a result counts as lost; a call is cancelled at half of it.",
+        default=300, ge=1, le=86_400, description="Age at which an attempt counts as lost; calls end at half of it."
     )
 
     # Jobs
-    job_wait_seconds: int = Field(
-        default=25, ge=0, le=600, description="Seconds that a job route waits for the result."
-    )
+    job_wait_seconds: int = Field(default=25, ge=0, le=600, description="Longest wait of a job route, in seconds.")
     worker_interval_seconds: int = Field(
         default=60, ge=1, le=3600, description="Seconds between two checks of the schedule."
     )
@@ -276,6 +271,8 @@ def load() -> Settings:
         raise Invalid("\n".join(_line(e["loc"], e["input"], e["msg"]) for e in error.errors())) from None
     if settings.smtp_url is not None and settings.smtp_from is None:
         raise Invalid(_line(("smtp_from",), "", "name the sender, such as Studio <hello@example.com>"))
+    if settings.notify_email is not None and settings.smtp_url is None:
+        raise Invalid(_line(("notify_email",), settings.notify_email, "set SMTP_URL too, which sends the mail"))
     if not embedding_models.is_model_of(settings.provider, settings.model):
         raise Invalid(_line(("embedding_model",), settings.model, embedding_models.ALLOWED))
     return settings

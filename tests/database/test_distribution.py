@@ -15,6 +15,8 @@ SCOPED = """
 IN_ONE_PLACE = {
     "audit_events": "an installation has events without a project: they are distributed once those have a table",
     "audit_heads": "as audit_events",
+    "incidents": "as audit_events: those of the installation have no project",
+    "incident_notifications": "as incidents",
     "project_members": "who may enter which project is asked before one is entered; small, like projects itself",
 }
 # Indexes that do not begin with the project, and who reads them.

@@ -91,6 +91,7 @@ def _tries(
         "sync": ([*inside, "--json"], NOT_THERE),
         "reconcile": ([*inside, "--json"], NOT_THERE),
         "doctor": ([*inside, "--json"], ""),
+        "incidents": ([*inside, "--json"], ""),
         "chunk list": ([*inside, "--json"], ""),
         "chunk retry": (["cwmsg:none#0", *inside], NOT_THERE),
         "chunk skip": (["cwmsg:none#0", *inside], NOT_THERE),

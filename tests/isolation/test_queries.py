@@ -19,6 +19,7 @@ from proofdesk.conversations import totals_queries
 from proofdesk.dashboard import metrics_queries, status_queries
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
+from proofdesk.incidents import queries as incident_queries
 from proofdesk.indexing import chunk_queries
 from proofdesk.jobs import queue_queries, run_queries, run_state_queries, schedule_queries, worker_process_queries
 from proofdesk.outbound import kill_switch_queries
@@ -96,6 +97,8 @@ NO_SCOPE: dict[Query, str] = {
     worker_process_queries.delete_process: "worker processes serve all projects",
     worker_process_queries.list_processes: "worker processes serve all projects",
     database_queries.fetch_facts: "the server",
+    database_queries.fetch_backup_age: "backups of the whole installation",
+    incident_queries.lock_incidents: "a lock",
     database_queries.list_blockers: "sessions of the server",
     database_queries.try_to_write: "a temporary table",
     database_queries.fetch_transaction_id: "a transaction id",

@@ -71,6 +71,8 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "address": lambda _: "gone@example.com",
     "expires_at": lambda _: "2030-01-01T00:00Z",
     "detail": lambda _: "a detail",
+    "incident_id": lambda w: str(w.project_id),  # of the incident in `worlds`
+    "state": lambda _: "open",
     "on": lambda _: True,
     "all_projects": lambda _: False,
     "send_unconfirmed": lambda _: True,

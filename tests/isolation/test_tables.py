@@ -8,7 +8,8 @@ from psycopg import sql
 
 from tests.support.worlds import TABLES, World
 
-NULLABLE = {"audit_events", "audit_heads"}  # events of the installation have no project
+# What concerns the installation has no project.
+NULLABLE = {"audit_events", "audit_heads", "incident_notifications", "incidents"}
 
 
 async def test_row_with_another_account_scope_is_refused(owner_conn: psycopg.Connection, ours: World, theirs: World):

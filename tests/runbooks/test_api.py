@@ -26,7 +26,7 @@ SLUGS = [
 # Codes whose message is enough: no check could add anything.
 WITHOUT = {
     "forbidden", "invalid_credentials", "invalid_pin", "job_cancelled", "username_taken",
-    "pin_attempts_exceeded", "run_is_over", "four_eyes_required", "duplicate_outbound",
+    "pin_attempts_exceeded", "run_is_over", "incident_closed", "four_eyes_required", "duplicate_outbound",
     "answer_budget_exceeded", "answer_model_failed", "project_changed", "outbound_edited", "idempotency_conflict",
     "invalid_unsubscribe_link",
 }  # fmt: skip

@@ -25,6 +25,8 @@ from proofdesk.chatwoot.parsing import InvalidItem
 from proofdesk.conversations import queries as conversation_queries
 from proofdesk.core.ids import GlobalId
 from proofdesk.evidence.queries import CitedRow
+from proofdesk.incidents.notification_queries import NewNotification
+from proofdesk.incidents.queries import Incident
 from proofdesk.indexing import chunk_queries
 from proofdesk.indexing.chunk_queries import StoredChunk
 from proofdesk.indexing.chunking.chunker import Chunk
@@ -150,6 +152,11 @@ def _contact_id(world: World) -> str:
 def _policy(world: World) -> Policy:
     whose = (world.policy_id, world.project_id, world.owner.account_scope_id, _contact_id(world), "email")
     return Policy(*whose, False, True, 24, 3, 1, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO)
+
+
+def _incident(world: World) -> Incident:
+    texts = ("auth-loop", "session", world.word, world.word, {}, [])
+    return Incident(world.project_id, False, *texts, "open", 2, 0, 0, 0, LONG_AGO, LONG_AGO)
 
 
 def _always(value: Any) -> Callable[[World], Any]:
@@ -287,6 +294,16 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "started_at": _always(LONG_AGO),
     "lease": _always(60.0),
     "updates": lambda w: [MessageUpdate(w.outbound["approved"], "sending", None, None, [w.policy_id])],
+    # Incidents
+    "incidents": lambda w: [_incident(w)],
+    "incident_id": lambda w: w.project_id,  # the id of the incident in `worlds`
+    "incident_ids": lambda w: [w.project_id],
+    "notifications": lambda w: [NewNotification(w.project_id, False, "email", "reminder", 1)],
+    "notification_id": lambda w: w.project_id,
+    "ids": lambda w: [w.project_id],
+    "state": _always(None),
+    "attempt": _always(1),
+    "retry_after": _always(None),
     # Runbooks and lists
     "purposes": _always(["login"]),
     "text": lambda w: f"Somebody {w.word}",

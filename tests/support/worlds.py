@@ -135,6 +135,13 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID, word: 
         " VALUES (%(project)s, %(account_scope)s, 'ada', 'A test')",
         "INSERT INTO suppressions (project_id, account_scope_id, channel, name, reason, created_by)"
         " VALUES (%(project)s, %(account_scope)s, 'email', 'gone@example.com', 'bounce', 'system')",
+        "INSERT INTO incidents (id, project_id, account_scope_id, runbook, check_id, title, cause, fix, evidence,"
+        " state, failures, passes, reopened, reminders, observed_at, opened_at) VALUES (%(project)s, %(project)s,"
+        " %(account_scope)s, 'search-returns-no-results', 'probe', %(word)s, %(word)s,"
+        " '{\"label\": \"Do it.\", \"command\": null}', '[]', 'open', 2, 0, 0, 0,"
+        " now(), now())",
+        "INSERT INTO incident_notifications (project_id, account_scope_id, incident_id, channel, kind, number, status)"
+        " VALUES (%(project)s, %(account_scope)s, %(project)s, 'email', 'opened', 1, 'pending')",
         "INSERT INTO outbound_rules (project_id, account_scope_id) VALUES (%(project)s, %(account_scope)s)",
         "INSERT INTO answers (project_id, account_scope_id, id, asked_by, question, status, mode, sentences)"
         " VALUES (%(project)s, %(account_scope)s, %(project)s, 'somebody', %(word)s, 'answered', 'extractive',"

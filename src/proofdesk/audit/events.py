@@ -89,8 +89,8 @@ async def record(
     await queries.insert_event(conn, scope, event)
 
 
-async def record_many(conn: Conn, scope: EventScope, actor: Actor, events: Sequence[BulkEvent]) -> None:
-    """Add events without evidence to the chain of the project, in this order."""
+async def record_many(conn: Conn, scope: EventScope | None, actor: Actor, events: Sequence[BulkEvent]) -> None:
+    """Add events without evidence to the chain of the project, or of the installation, in this order."""
     if events:
         await queries.insert_events(conn, scope, [_new_event(actor, event) for event in events])
 

@@ -116,8 +116,8 @@ async def insert_event(conn: Conn, scope: EventScope | None, event: NewAuditEven
     )
 
 
-async def insert_events(conn: Conn, scope: EventScope, events: Sequence[NewAuditEvent]) -> None:
-    """Add events of a project to the end of its chain, in their order."""
+async def insert_events(conn: Conn, scope: EventScope | None, events: Sequence[NewAuditEvent]) -> None:
+    """Add events to the end of the chain of a project, or of the installation, in their order."""
     await execute(
         conn,
         """
@@ -131,8 +131,8 @@ async def insert_events(conn: Conn, scope: EventScope, events: Sequence[NewAudit
             actor_username, actor_user_id, action, entity_type, entity_id, status, request_id, payload, evidence_refs,
             place)
         ORDER BY e.place""",
-        project=scope.project_id,
-        account_scope=scope.account_scope_id,
+        project=scope and scope.project_id,
+        account_scope=scope and scope.account_scope_id,
         events=Jsonb([vars(event) | {"actor_user_id": _text(event.actor_user_id)} for event in events]),
     )
 

@@ -45,6 +45,7 @@ _MODULES = {
     "kill-switch": "kill_switch",
     "suppression": "suppressions",
     "doctor": "doctor",
+    "incidents": "incidents",
     "migrate": "setup",
     "config": "setup",
     "simulate": "simulate",

@@ -12,7 +12,7 @@ from proofdesk import settings
 from proofdesk.cli import app, environment, output
 from proofdesk.database import backup as dumps
 from proofdesk.database import embedded
-from proofdesk.errors import Invalid
+from proofdesk.errors import Invalid, ProofdeskError
 
 
 @app.command()
@@ -20,8 +20,12 @@ def backup(
     file: Annotated[Path, typer.Argument(help="File to write. An existing file is replaced only on success.")],
 ) -> None:
     """Write the whole database to one file: a consistent snapshot, taken while Proofdesk runs. Keep the file secret."""
-    _check_target(file)
-    with _database_url() as url:
+    try:
+        _check_target(file)
+    except Invalid as error:
+        _record_refusal(error)
+        raise
+    with _database_url() as url, _recorded(url):
         dumps.dump(url, file)
     output.print_note(f"Wrote {file} ({file.stat().st_size / 1024**2:.1f} MB).")
 
@@ -46,6 +50,24 @@ def _check_target(file: Path) -> None:
         raise Invalid(f"There is no folder {folder}. Create it (`mkdir -p`), or name a file in another folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Invalid(f"The folder {folder} is not writable. Name a file in another folder.")
+
+
+@contextlib.contextmanager
+def _recorded(url: str) -> Iterator[None]:
+    """Store in the database how the backup ended, so that one that fails opens an incident."""
+    try:
+        yield
+    except ProofdeskError as error:
+        dumps.record_backup(url, error.message)
+        raise
+    dumps.record_backup(url)
+
+
+def _record_refusal(refusal: Invalid) -> None:
+    """Store that the target of a backup cannot be written. No embedded database is started for that."""
+    if (url := settings.load().database_url) is not None:
+        with contextlib.suppress(ProofdeskError):
+            dumps.record_backup(url.get_secret_value(), refusal.message)
 
 
 @contextlib.contextmanager

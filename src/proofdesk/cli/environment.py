@@ -13,6 +13,7 @@ from proofdesk.audit import events
 from proofdesk.cli import output
 from proofdesk.database import embedded, migrate
 from proofdesk.errors import Conflict
+from proofdesk.incidents.observers import OBSERVERS
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.projects import projects
 from proofdesk.projects import scope as project_scope
@@ -50,7 +51,7 @@ def run_with_resources(command: Callable[[Resources], Awaitable[T]], loaded: Set
 @contextlib.asynccontextmanager
 async def opened_resources(loaded: Settings) -> AsyncIterator[Resources]:
     """Yield resources on a prepared database. A generated password of the owner is printed once."""
-    async with open_resources(loaded) as resources:
+    async with open_resources(loaded, observers=OBSERVERS) as resources:
         password = await accounts.ensure_owner(resources.db, loaded)
         if password is not None:
             output.print_note(f"Created the owner account. Username: {loaded.auth_username}  Password: {password}")

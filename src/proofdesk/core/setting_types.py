@@ -100,6 +100,19 @@ def _names_relay(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _names_url(url: SecretStr | None) -> SecretStr | None:
+    if url is None:
+        return None
+    text = urls.service(url.get_secret_value())
+    if not _ENDPOINT.match(text):
+        raise ValueError("begin with https:// or http://, such as https://hc-ping.com/…")
+    return SecretStr(text)
+
+
+def _names_mailbox(text: str | None) -> str | None:
+    return None if text is None else mail_relay.sender(text).addr_spec
+
+
 def _names_sender(text: str | None) -> str | None:
     if text is not None:
         mail_relay.sender(text)
@@ -121,5 +134,7 @@ Home = Annotated[Path, AfterValidator(_absolute)]
 Database = Annotated[Secret, AfterValidator(_database)]
 Proxies = Annotated[str, AfterValidator(_proxies_only)]
 Relay = Annotated[Secret, AfterValidator(_names_relay)]
+SecretUrl = Annotated[Secret, AfterValidator(_names_url)]
+Mailbox = Annotated[Text, AfterValidator(_names_mailbox)]
 Sender = Annotated[Text, AfterValidator(_names_sender)]
 BaseUrl = Annotated[str, AfterValidator(urls.service)]

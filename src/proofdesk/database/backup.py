@@ -50,6 +50,13 @@ def dump(url: str, file: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
+def record_backup(url: str, error: str | None = None) -> None:
+    """Store that a backup succeeded, or why it failed. The database of an older version has no table for that."""
+    with contextlib.suppress(psycopg.Error), connect_as_owner(url) as conn:
+        conn.execute("INSERT INTO backups (error) VALUES (%s)", [error])
+        conn.execute("DELETE FROM backups WHERE finished_at < now() - interval '1 year'")
+
+
 def restore(url: str, file: Path) -> None:
     """Restore a backup into an empty database: everything, or nothing when an error occurs.
 

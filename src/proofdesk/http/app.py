@@ -27,6 +27,8 @@ from proofdesk.http.dependencies import Unauthorized
 from proofdesk.http.errors import INTERNAL_ERROR, HttpError
 from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, error_pages, routers
+from proofdesk.incidents import watching
+from proofdesk.incidents.observers import OBSERVERS
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings
@@ -82,8 +84,9 @@ def _app(routers: list[Any], handle_error: Any, **options: Any) -> FastAPI:
 def _lifespan(loaded: Settings) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with resources.open_resources(loaded) as opened:
+        async with resources.open_resources(loaded, observers=OBSERVERS) as opened:
             metrics = asyncio.create_task(process_metrics.sample_continuously(opened.db, opened.feed))
+            guard = asyncio.create_task(watching.guard(opened))
             warm_up = asyncio.create_task(factory.warm_up(opened.provider))
             # Objects that exist now live as long as the process. Collecting them delayed every hundredth request.
             gc.collect()
@@ -91,6 +94,7 @@ def _lifespan(loaded: Settings) -> Any:
             with _call_on_stop(opened.feed.close):
                 yield {"resources": opened, "board": MetricsCache(opened.db, loaded)}
             metrics.cancel()
+            guard.cancel()
             warm_up.cancel()
 
     return lifespan

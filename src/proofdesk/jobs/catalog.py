@@ -92,7 +92,18 @@ MAINTENANCE = JobType(
     first_run_after=timedelta(hours=1),
 )
 
-ALL = (SYNC, EMBED, OUTBOUND, RECONCILE, MAINTENANCE)
+WATCH = JobType(
+    name="incident_watch",
+    label="Watch",
+    unit="check",
+    cadence_seconds=180,
+    failure_code="internal_error",
+    runbook="scheduler-worker-failing",
+    description="Runs the checks of the runbooks, opens and closes incidents, and notifies people.",
+    handler=pipeline.observe,
+)
+
+ALL = (SYNC, EMBED, OUTBOUND, RECONCILE, WATCH, MAINTENANCE)
 """In the order in which pages list them."""
 _BY_NAME = {job.name: job for job in ALL}
 

@@ -4,6 +4,7 @@ sync:               chatwoot.sync → merges → opt-outs → chunks → keyword
 reconcile:          chatwoot.reconcile → the same
 embed:              chunks → keyword terms → vectors → vector index
 send_due_messages:  outbound.delivery
+observe:            incidents
 maintain:           old runs, keyword terms, vector index, totals
 
 A handler reports its progress to the time slice of its run. Between batches or pages it asks whether the slice is over.
@@ -21,6 +22,7 @@ from proofdesk.chatwoot import sync as source_sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.quarantine_queries import QuarantinedItem
 from proofdesk.conversations import totals
+from proofdesk.core import heartbeat
 from proofdesk.errors import Unavailable
 from proofdesk.indexing import vector_index, vectors
 from proofdesk.indexing.chunking.chunker import ChunkLimits
@@ -66,6 +68,8 @@ async def sync(context: JobContext) -> RunOutcome:
     await reports.refresh_reports(resources.db, _chatwoot(resources), scope)
     if synced.binding_error:
         raise synced.binding_error
+    if synced.finished and (heartbeat_url := resources.settings.heartbeat_url) is not None:
+        await heartbeat.ping(heartbeat_url.get_secret_value())
     result |= _add_previous(context.run, _counts(synced.counts))
     return RunOutcome(synced.counts.messages, result, synced.finished)
 
@@ -177,6 +181,13 @@ async def send_due_messages(context: JobContext) -> RunOutcome:
         should_stop=context.time_slice.is_over,
     )
     return RunOutcome(tally.processed, _add_previous(context.run, tally.counts), not tally.stopped_early)
+
+
+async def observe(context: JobContext) -> RunOutcome:
+    """Execute a job type of a package above this one. A process that has none for it does nothing."""
+    observer = context.resources.observers.get(context.run.job_type)
+    counts = await observer(context.resources, context.scope) if observer else {}
+    return RunOutcome(counts.get("processed", 0), counts)
 
 
 async def _maintain_search(resources: Resources, scope: Scope) -> None:

@@ -1,8 +1,10 @@
 """The resources of a process: the connection pool and the clients, opened and closed together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from proofdesk.accounts.bot import Bot
 from proofdesk.answers.asking import AnswerTools
@@ -18,6 +20,7 @@ from proofdesk.outbound.channels.interface import Channel as Channel
 from proofdesk.outbound.channels.telegram.moves import StoredChatMoves
 from proofdesk.outbound.delivery.delivery import DeliveryOptions
 from proofdesk.outbound.opt_outs.unsubscribe import UnsubscribeLinks
+from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
 
@@ -25,7 +28,8 @@ from proofdesk.settings import Settings
 class Resources:
     """What stays open for as long as the process runs. Clients that are not configured are None.
 
-    `outbound` has the configured channels, by name.
+    `outbound` has the configured channels, by name. `observers` execute the job types that read what all packages
+    store: they stand above `jobs`.
     """
 
     settings: Settings
@@ -37,6 +41,7 @@ class Resources:
     outbound: dict[str, Channel]
     feed: RunFeed
     answer_model: ChatModel | None = None
+    observers: Mapping[str, "Observer"] = field(default_factory=dict)
 
     @property
     def answering(self) -> AnswerTools:
@@ -55,8 +60,14 @@ class Resources:
         return DeliveryOptions.from_settings(self.settings, self.chatwoot)
 
 
+Observer = Callable[[Resources, Scope], Awaitable[dict[str, Any]]]
+"""What executes a job type of a project. It returns counts."""
+
+
 @asynccontextmanager
-async def open_resources(settings: Settings, *, closed: Unavailable | None = None) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, *, closed: Unavailable | None = None, observers: Mapping[str, Observer] = MappingProxyType({})
+) -> AsyncIterator[Resources]:
     """Open the resources for the migrated database of `settings.database_url`.
 
     With `closed`, the database is not opened, and every use of it raises this reason.
@@ -83,7 +94,7 @@ async def open_resources(settings: Settings, *, closed: Unavailable | None = Non
         answer_model = open_chat_model(settings)
         if answer_model is not None:
             await stack.enter_async_context(aclosing(answer_model))
-        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed, answer_model)
+        yield Resources(settings, db, chatwoot, provider, bot, links, outbound, feed, answer_model, observers)
 
 
 def _chatwoot(settings: Settings) -> ChatwootClient | None:

@@ -60,7 +60,7 @@ async def build_report(context: RunbookContext, runbook: Runbook) -> dict[str, A
         "evidence": dict(zip((section.title for section in runbook.evidence), sections, strict=True)),
         "settings": [f"{name}={values[name]}" for name in runbook.variables],
     }
-    return (await _redactor(context, report)).redact_value(report)
+    return (await load_redactor(context, report)).redact_value(report)
 
 
 def render_markdown(report: dict[str, Any]) -> str:
@@ -81,6 +81,16 @@ def render_markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+async def load_redactor(context: RunbookContext, report: dict[str, Any]) -> Redactor:
+    """Return what redacts secrets, and the personal data of the project that occurs in the report."""
+    if context.scope is None:
+        return Redactor(context.settings)
+    async with context.resources.db.scoped(context.scope) as conn:
+        return Redactor(
+            context.settings, await queries.list_personal_texts(conn, context.scope, "\n".join(iterate_strings(report)))
+        )
+
+
 async def _collect(context: RunbookContext, section: EvidenceSection) -> Any:
     try:
         async with asyncio.timeout(_COLLECT_SECONDS):
@@ -92,15 +102,6 @@ async def _collect(context: RunbookContext, section: EvidenceSection) -> Any:
     except Exception as error:
         log.exception("Collecting evidence failed.", title=section.title)
         return f"Could not be collected ({type(error).__name__})."
-
-
-async def _redactor(context: RunbookContext, report: dict[str, Any]) -> Redactor:
-    if context.scope is None:
-        return Redactor(context.settings)
-    async with context.resources.db.scoped(context.scope) as conn:
-        return Redactor(
-            context.settings, await queries.list_personal_texts(conn, context.scope, "\n".join(iterate_strings(report)))
-        )
 
 
 def _cell(text: str) -> str:

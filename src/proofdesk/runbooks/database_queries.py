@@ -1,8 +1,9 @@
 """SQL that describes the database itself, for the owner of the tables. It commits nothing."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_value
+from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional, fetch_value
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,28 @@ class Blocker:
     state: str
     waiting: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class BackupAge:
+    """The last backup, the error if it failed, and the days since the last one that succeeded."""
+
+    error: str | None
+    finished_at: datetime
+    good_days: float | None
+
+
+async def fetch_backup_age(conn: Conn) -> BackupAge | None:
+    """Return how the last backup ended, None when there was none."""
+    return await fetch_optional(
+        conn,
+        BackupAge,
+        """
+        SELECT error, finished_at,
+               (SELECT extract(epoch FROM now() - max(finished_at))::float / 86400 FROM backups WHERE error IS NULL)
+                   AS good_days
+        FROM backups ORDER BY finished_at DESC LIMIT 1""",
+    )
 
 
 async def fetch_facts(conn: Conn, role: str) -> DatabaseFacts:

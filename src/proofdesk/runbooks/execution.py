@@ -45,18 +45,24 @@ async def run_checks(context: RunbookContext, runbook: Runbook) -> RunbookResult
 
 async def run_all(context: RunbookContext, runbooks: Sequence[Runbook]) -> list[RunbookResult]:
     """Run runbooks concurrently. A check that does not end, or whose service fails, is not checked."""
+    observed = await observe_all(context, runbooks)
+    return [_result(runbook, observations) for runbook, observations in zip(runbooks, observed, strict=True)]
+
+
+async def observe_all(context: RunbookContext, runbooks: Sequence[Runbook]) -> list[list[Observed]]:
+    """Return what the checks of each runbook observe, in their order."""
     try:
         state = await context.load_once(database_probe.probe_database)
         if state.closed is not None:
             context.close_database(state.closed)
-        return await asyncio.gather(*(_run(context, runbook) for runbook in runbooks))
+        return await asyncio.gather(*(_observe_runbook(context, runbook) for runbook in runbooks))
     finally:
         await context.close()
 
 
-async def _run(context: RunbookContext, runbook: Runbook) -> RunbookResult:
+async def _observe_runbook(context: RunbookContext, runbook: Runbook) -> list[Observed]:
     observations = await asyncio.gather(*(_observe(context, check) for check in runbook.checks))
-    return _result(runbook, list(zip(runbook.checks, observations, strict=True)))
+    return list(zip(runbook.checks, observations, strict=True))
 
 
 async def _observe(context: RunbookContext, check: Check) -> Observation:

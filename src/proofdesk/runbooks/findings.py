@@ -10,6 +10,9 @@ from proofdesk.runbooks.context import RunbookContext
 
 Status = Literal["ok", "warn", "fail", "skip"]
 Verdict = Literal["ok", "problem"]
+Alerts = Literal["always", "symptom", "never"]
+"""Whether a failing check opens an incident. A `symptom` does so only when nothing else explains it. What people
+decide, or what is normal, `never` does."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ Observe = Callable[[RunbookContext], Awaitable[Observation]]
 
 @dataclass(frozen=True)
 class Check:
-    """One check. `expected` describes the healthy state; `cause` says what a failure means, `fix` what to do then."""
+    """One check. `expected` describes the healthy state; `cause` says what a failure means, `fix` what to do then.
+
+    `alerts` says when a failure opens an incident. `shared`: it is the same for every project.
+    """
 
     id: str
     title: str
@@ -55,6 +61,8 @@ class Check:
     cause: str
     observe: Observe
     fix: Fix
+    alerts: Alerts = "always"
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Runbook:
     """An incident and its checks, in causal order: a failing check can make later checks fail.
 
     `variables` are the environment variables that matter. `per_project` is False if it is about the installation.
+    `watched` is False if its checks depend on a person's request, or repeat those of other runbooks.
     """
 
     slug: str
@@ -80,6 +89,7 @@ class Runbook:
     evidence: tuple[EvidenceSection, ...]
     variables: tuple[str, ...] = ()
     per_project: bool = True
+    watched: bool = True
 
 
 @dataclass(frozen=True)

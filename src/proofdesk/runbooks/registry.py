@@ -35,6 +35,11 @@ def list_runbooks() -> list[Runbook]:
     return list(_RUNBOOKS.values())
 
 
+def list_watched() -> list[Runbook]:
+    """Return the runbooks whose failing checks open incidents. Those that others refer to are first."""
+    return sorted((r for r in _RUNBOOKS.values() if r.watched), key=lambda r: r.per_project)
+
+
 def get_runbook(slug: str) -> Runbook:
     """Return a runbook. Raises `RunbookNotFound`."""
     if slug not in _RUNBOOKS:

@@ -36,6 +36,7 @@ PAGES = (
     Look("outbound-policies", "/outbound/policies"),
     Look("jobs", "/jobs"),
     Look("audit", "/audit"),
+    Look("incidents", "/incidents"),
     Look("runbooks", "/runbooks"),
     Look("runbook", "/runbooks/search-returns-no-results", click=".card .button.main"),
     Look("projects", "/projects"),

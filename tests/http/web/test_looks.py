@@ -10,6 +10,7 @@ from proofdesk.database.pool import Database
 from tests.http.web.places import PAGES, Look
 from tests.support import stories
 from tests.support.browser import Visit
+from tests.support.open_incidents import insert_incident
 from tests.support.server import Cast
 
 AXE = (Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
@@ -26,6 +27,8 @@ async def tab(cast: Cast, db: Database, owner_conn: psycopg.Connection, server: 
     assert project is not None
     stories.insert_conversations(owner_conn, project)
     await stories.make_searchable(db, project)
+    insert_incident(owner_conn, project)
+    insert_incident(owner_conn, None, "closed")
     await cast.owner.client.post(f"/projects/{project}/select")
     await cast.owner.client.post(
         "/outbound/draft",

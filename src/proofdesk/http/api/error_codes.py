@@ -92,6 +92,7 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     },
     "GET /v1/answers/{answer_id}": {404: "answer_not_found"},
     "POST /v1/answers/{answer_id}/feedback": {404: "answer_not_found"},
+    "POST /v1/incidents/{incident_id}/acknowledge": {404: "incident_not_found", 409: "incident_closed"},
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},
     "GET /v1/messages": {404: "message_not_found conversation_not_found"},

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -13,13 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from proofdesk import logging
-from proofdesk.accounts.session_queries import UserSession
+from proofdesk.accounts.session_queries import ActiveSession, UserSession
 from proofdesk.core import bidi
 from proofdesk.database.pool import Database
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies, errors
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
+from proofdesk.incidents import incidents
 from proofdesk.projects import projects
 
 log = logging.get_logger(__name__)
@@ -29,13 +31,18 @@ HOME = "/"
 
 @dataclass(frozen=True)
 class NavigationEntry:
-    """A page in the navigation. `starts_group` begins a new group; `is_current` marks the current page."""
+    """A page in the navigation. `starts_group` begins a new group; `is_current` marks the current page.
+
+    `count` is what waits there for somebody, `count_label` what that is.
+    """
 
     path: str
     label: str
     icon: str
     starts_group: bool = False
     is_current: bool = False
+    count: int = 0
+    count_label: str = ""
 
 
 NAVIGATION = (
@@ -46,6 +53,7 @@ NAVIGATION = (
     NavigationEntry("/outbound", "Outbound", "send"),
     NavigationEntry("/jobs", "Jobs", "activity"),
     NavigationEntry("/audit", "Audit", "scroll-text", starts_group=True),
+    NavigationEntry("/incidents", "Incidents", "siren", count_label="open incident"),
     NavigationEntry("/runbooks", "Runbooks", "wrench"),
     NavigationEntry("/projects", "Projects", "folder", starts_group=True),
     NavigationEntry("/settings", "Settings", "settings"),
@@ -122,7 +130,10 @@ async def load_frame(request: Request, db: Database, session: UserSession) -> Fr
     visible = await projects.list_visible(db, dependencies.actor(request, session))
     choices = [Choice(str(p.id), p.name, p.id == session.active_project_id) for p in visible]
     active = next((c.label for c in choices if c.chosen), "")
-    return Frame(session.username, choices, active, session.is_owner, _navigation(request.url.path))
+    current: ActiveSession | None = request.scope.get(dependencies.SESSION)
+    scope = dependencies.active_scope(request, current) if current else None
+    counts = {"/incidents": await incidents.count_open(db, scope)} if scope else {}
+    return Frame(session.username, choices, active, session.is_owner, _navigation(request.url.path, counts))
 
 
 def has_page(path: str) -> bool:
@@ -130,9 +141,14 @@ def has_page(path: str) -> bool:
     return any(place.path == path for place in NAVIGATION)
 
 
-def _navigation(path: str) -> list[NavigationEntry]:
+def _navigation(path: str, counts: Mapping[str, int]) -> list[NavigationEntry]:
     return [
-        replace(p, is_current=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))) for p in NAVIGATION
+        replace(
+            p,
+            is_current=path == p.path or (p.path != "/" and path.startswith(f"{p.path}/")),
+            count=counts.get(p.path, 0),
+        )
+        for p in NAVIGATION
     ]
 
 

@@ -8,6 +8,7 @@ from proofdesk.http.web import (
     contacts,
     conversations,
     help,
+    incidents,
     jobs,
     login,
     outbound,
@@ -50,6 +51,7 @@ ROUTERS = [
     accounts.router,
     audit.router,
     runbooks.router,
+    incidents.router,
     help.router,
     unsubscribe.router,
 ]

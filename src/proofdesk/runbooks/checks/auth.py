@@ -286,4 +286,5 @@ RUNBOOK = Runbook(
         "LOGIN_RATE_LIMIT_MAX_ATTEMPTS", "LOGIN_RATE_LIMIT_WINDOW_MINUTES",
     ),
     per_project=False,
+    watched=False,
 )  # fmt: skip

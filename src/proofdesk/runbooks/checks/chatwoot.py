@@ -96,6 +96,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_BASE_URL is missing or not an address.",
             check_base_url,
             fixes.set_variable("CHATWOOT_BASE_URL", "to the address of Chatwoot"),
+            shared=True,
         ),
         Check(
             "api-token",
@@ -104,6 +105,7 @@ RUNBOOK = Runbook(
             "CHATWOOT_API_TOKEN is not set.",
             check_token_setting,
             _TOKEN,
+            shared=True,
         ),
         Check(
             "account-id",
@@ -121,6 +123,7 @@ RUNBOOK = Runbook(
             check_reachable,
             Fix("Start Chatwoot; check its address in CHATWOOT_BASE_URL, DNS and the firewall.",
                 command='curl -sS "$CHATWOOT_BASE_URL/api"'),
+            shared=True,
         ),
         Check(
             "header",
@@ -130,6 +133,7 @@ RUNBOOK = Runbook(
             check_token_header,
             Fix("Configure the proxy in front of Chatwoot to pass the header `Api-Access-Token`.",
                 command='curl -sS -H "Api-Access-Token: $CHATWOOT_API_TOKEN" "$CHATWOOT_BASE_URL/api/v1/profile"'),
+            shared=True,
         ),
         Check(
             "token",
@@ -138,6 +142,7 @@ RUNBOOK = Runbook(
             "Chatwoot rejects CHATWOOT_API_TOKEN: it is wrong or was replaced.",
             check_token,
             _TOKEN,
+            shared=True,
         ),
         Check(
             "account",
@@ -197,6 +202,7 @@ RUNBOOK = Runbook(
             "The last run failed.",
             check_last_run,
             fixes.SYNC,
+            alerts="symptom",
         ),
         workers.SETTINGS,
         freshness.SYNC,

@@ -7,6 +7,7 @@ from typing import Any
 
 from proofdesk.dashboard import status
 from proofdesk.runbooks import database_probe, fixes
+from proofdesk.runbooks.checks import backups
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.database_queries import DatabaseFacts, terminate_command
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
@@ -156,6 +157,7 @@ USABLE = Check(
     "The database cannot be used.",
     check_usable,
     fixes.see(SLUG),
+    shared=True,
 )
 """The first check of every other runbook."""
 
@@ -282,6 +284,7 @@ RUNBOOK = Runbook(
             check_locks,
             Fix("End the session that blocks others.", command=terminate_command("PID"), destructive=True),
         ),
+        backups.BACKUP,
     ),
     evidence=(
         EvidenceSection("Server, connections and locks", collect_facts),

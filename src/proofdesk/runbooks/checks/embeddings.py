@@ -153,6 +153,7 @@ PROVIDER = Check(
     "No embedding provider is configured.",
     check_provider,
     fixes.set_variable("OPENAI_API_KEY", "or EMBEDDING_PROVIDER=local"),
+    shared=True,
 )
 REACHED = Check(
     "reachable",
@@ -164,6 +165,7 @@ REACHED = Check(
         "Start the provider; check OPENAI_BASE_URL, the network and the provider's status page.",
         command='curl -sS "$OPENAI_BASE_URL/models"',
     ),
+    shared=True,
 )
 ACCEPTED = Check(
     "key",
@@ -172,6 +174,7 @@ ACCEPTED = Check(
     "The embedding provider rejects OPENAI_API_KEY.",
     check_key,
     KEY,
+    shared=True,
 )
 INDEXED = Check(
     "index",
@@ -207,6 +210,7 @@ RUNBOOK = Runbook(
             "The quota of the embedding provider is used up.",
             check_quota,
             Fix("Raise the limit or add credit at the provider. The next run continues.", command=fixes.EMBED.command),
+            shared=True,
         ),
         Check(
             "rate-limit",
@@ -215,6 +219,7 @@ RUNBOOK = Runbook(
             "The embedding provider throttles the key.",
             check_rate_limit,
             fixes.set_variable("EMBED_CONCURRENCY", "to a lower number, such as 1"),
+            shared=True,
         ),
         Check(
             "model",
@@ -223,6 +228,7 @@ RUNBOOK = Runbook(
             "The server does not have the embedding model, or is not an embedding server.",
             check_model,
             fixes.set_variable("EMBEDDING_MODEL", "to a model of that server; check OPENAI_BASE_URL"),
+            shared=True,
         ),
         Check(
             "dimension",
@@ -231,6 +237,7 @@ RUNBOOK = Runbook(
             "The model returns vectors of another length than configured.",
             check_dimension,
             fixes.set_variable("EMBEDDING_DIM", "to the length of the model's vectors"),
+            shared=True,
         ),
         INDEXED,
         BATCHES,
@@ -257,6 +264,7 @@ RUNBOOK = Runbook(
             "The last run failed.",
             check_last_run,
             fixes.EMBED,
+            alerts="symptom",
         ),
         Check(
             "waiting",

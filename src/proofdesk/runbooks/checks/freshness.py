@@ -5,7 +5,7 @@ from proofdesk.jobs.catalog import JobType
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import fixes, queries
 from proofdesk.runbooks.context import RunbookContext
-from proofdesk.runbooks.findings import Check, Fix, Observation, Observe, fail, ok, skip
+from proofdesk.runbooks.findings import Alerts, Check, Fix, Observation, Observe, fail, ok, skip
 
 _GRACE_SECONDS = 600.0
 _STUCK_SECONDS = 900.0
@@ -139,7 +139,7 @@ _RUN = {
 }
 
 
-def make_check(observe: Observe, name: str) -> Check:
+def make_check(observe: Observe, name: str, alerts: Alerts = "symptom") -> Check:
     """Return the check of the age of the last good run."""
     return Check(
         "age",
@@ -148,6 +148,7 @@ def make_check(observe: Observe, name: str) -> Check:
         f"{name} has not succeeded for too long.",
         observe,
         fixes.TICK,
+        alerts,
     )
 
 
@@ -156,7 +157,7 @@ SYNC, EMBEDDINGS, OUTBOUND = (
     make_check(check_embeddings, "Embeddings"),
     make_check(check_outbound, "Outbound"),
 )
-ALL = make_check(check_all, "Each job")
+ALL = make_check(check_all, "Each job", "never")
 NEXT_RUNS = Check(
     "next-runs",
     "Next runs",

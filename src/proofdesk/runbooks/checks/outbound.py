@@ -62,9 +62,8 @@ async def check_schedule(context: RunbookContext) -> Observation:
     if not paused:
         return ok(f"{_JOB} is not paused.")
     observed = f"{_JOB} is paused: {await scheduler.describe_pause(context, paused[0])}"
-    return (
-        warn(observed) if paused[0].paused_cause is None and context.outbound_id is None else fail(observed, observed)
-    )
+    is_decision = paused[0].paused_cause is None and context.outbound_id is None
+    return warn(observed) if is_decision else fail(observed, observed)
 
 
 async def check_opt_out(context: RunbookContext) -> Observation:
@@ -128,7 +127,8 @@ async def check_channel_reachable(context: RunbookContext) -> Observation:
     if not channels:
         return skip("No message waits for a channel.")
     errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(context, channel))]
-    return fail(" ".join(errors)) if errors else ok(f"Reachable: {', '.join(sorted(channels))}.")
+    fix = _CHATWOOT if channels == {"chatwoot"} else None  # another runbook explains it
+    return fail(" ".join(errors), None, fix) if errors else ok(f"Reachable: {', '.join(sorted(channels))}.")
 
 
 async def check_unknown_outcomes(context: RunbookContext) -> Observation:
@@ -224,6 +224,7 @@ _OPT_IN = Fix(
     {"contact_global_id": "…", "channel": "…", "opted_out": False, "reason": "…"},
 )
 _ALLOW = Fix("Read the reason. Then allow sending again.", "POST", "/outbound/kill-switch", {"on": False})
+_AFRESH = Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {})
 _CHATWOOT = Fix(
     "Run the runbook of Sync: it says why Chatwoot does not answer.", "POST", "/runbooks/chatwoot-sync-fails/run"
 )
@@ -243,47 +244,51 @@ RUNBOOK = Runbook(
         database.USABLE,
         Check("message", "Message", "The message exists.", "The project has no message with this id.",
               check_message,
-              Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound")),
+              Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),
+              alerts="never"),
         Check("kill-switch", "Kill switch", "Nobody stopped all sending.", "A person stopped all sending.",
-              check_kill_switch, _ALLOW),
+              check_kill_switch, _ALLOW, alerts="never"),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
-              "The recipient opted out, so no message is sent to them.", check_opt_out, _OPT_IN),
+              "The recipient opted out, so no message is sent to them.", check_opt_out, _OPT_IN, alerts="never"),
         Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",
               "The recipient replied after the approval, so the message was stopped: it may no longer fit.",
-              check_reply, Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {})),
+              check_reply, _AFRESH, alerts="never"),
         Check("last-look", "Last look", "Chatwoot answers what contacts wrote until now (`reply_unconfirmed`).",
               "Chatwoot could not be asked whether the contact has replied, so the message waits and is retried.",
-              check_last_look, _CHATWOOT),
+              check_last_look, _CHATWOOT, alerts="symptom"),
         Check("approval", "Approval", "The message is approved in its current form.",
               "The message is not approved, or it was changed after the approval.", check_approval,
-              Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {})),
+              Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {}), alerts="never"),
         Check("configured", "Channel configured", "The channel is configured.",
               "The channel is not configured (`provider_not_configured`).", check_channel_configured,
               fixes.set_variable("the variables of the channel", "(SMTP_URL and SMTP_FROM for email)")),
         Check("reachable", "Channel connection", "The service behind the channel responds and accepts the credentials.",
               "The service behind the channel cannot be reached or rejects the credentials.", check_channel_reachable,
-              Fix("Fix the connection or the credentials, then send due messages.", "POST",
-                   "/outbound/process", {})),
+              Fix("Fix the connection or the credentials, then send due messages.", "POST", "/outbound/process", {})),
         Check("unknown", "Attempts", "Every attempt in `outbound_attempts` has a known outcome.",
               "It is unknown whether the last attempt was delivered (`delivery_unknown`), so it is not retried.",
               check_unknown_outcomes, Fix("Check at the recipient's side, then retry or cancel the message.", "POST",
                                      "/outbound/{id}/retry", {})),
         Check("retries", "Retries", "`retry_count` is below `max_retries`.",
               "The message failed permanently: its retries are used up, or the provider rejects it for good.",
-              check_retries, _RETRY),
+              check_retries, _RETRY, alerts="never"),
         Check("provider", "Provider", "The provider accepts the message.",
               "The provider rejected the message (`provider_error`). It will be retried.", check_provider,
-              Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {})),
+              Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {}),
+              alerts="never"),
         Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in the window.",
-              "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap, _CAP),
+              "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap,
+              _CAP, alerts="never"),
         Check("scheduled", "Scheduled time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              check_scheduled_time, Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {})),
+              check_scheduled_time, Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {}),
+              alerts="never"),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
-              check_schedule, Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"})),
+              check_schedule, Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),
+              alerts="never"),
         Check("worker", "Worker", "A worker is alive.", "No worker is alive, so no message is sent automatically.",
-              check_worker, fixes.WORKER),
+              check_worker, fixes.WORKER, alerts="symptom"),
         Check("late", "Due messages", "Due messages are sent.", "Messages are due, but no worker sends them.",
-              check_due_messages, fixes.PROCESS),
+              check_due_messages, fixes.PROCESS, alerts="symptom"),
         workers.SETTINGS,
         freshness.OUTBOUND,
     ),

@@ -1,6 +1,8 @@
 """Scheduler or worker failing: checks the workers, the schedules, and the newest runs with their errors."""
 
+from proofdesk.chatwoot.binding import NoSourceBound
 from proofdesk.jobs import catalog
+from proofdesk.jobs.pipeline import ChatwootNotConfigured
 from proofdesk.jobs.recovery import UNQUEUED_AFTER_SECONDS
 from proofdesk.jobs.schedule_queries import Schedule
 from proofdesk.runbooks import bundle_sources, facts, fixes, queries
@@ -9,6 +11,8 @@ from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, warn
 
 _NOBODY = "nobody is recorded who paused it."
+_CAUSES = dict.fromkeys((ChatwootNotConfigured.code, NoSourceBound.code), fixes.see("chatwoot-sync-fails"))
+"""The fixes of pauses whose cause another runbook explains."""
 _SERVICES = {"chatwoot": "chatwoot-sync-fails", "openai": "embeddings-fail"}
 
 
@@ -42,8 +46,9 @@ async def check_paused_schedules(context: RunbookContext) -> Observation:
     paused_by_system = [s.job_type for s in paused if s.paused_cause is not None or reasons[s.job_type] == _NOBODY]
     if not paused_by_system:
         return warn(observed, None, _resume_later(paused[0].job_type))
-    cause = f"The schedule of {paused_by_system[0]} is paused: {reasons[paused_by_system[0]]}"
-    return fail(observed, cause, _resume(paused_by_system[0]))
+    first = next(s for s in paused if s.job_type == paused_by_system[0])
+    cause = f"The schedule of {first.job_type} is paused: {reasons[first.job_type]}"
+    return fail(observed, cause, _CAUSES.get(first.paused_cause or "") or _resume(first.job_type))
 
 
 async def check_newest_runs(context: RunbookContext) -> Observation:
@@ -160,6 +165,7 @@ RUNBOOK = Runbook(
             "The newest run of a job failed.",
             check_newest_runs,
             fixes.TICK,
+            alerts="symptom",
         ),
         Check(
             "last-errors",
@@ -168,6 +174,7 @@ RUNBOOK = Runbook(
             "A scheduled job keeps failing.",
             check_schedule_errors,
             fixes.TICK,
+            alerts="symptom",
         ),
         Check(
             "overdue",
@@ -176,6 +183,7 @@ RUNBOOK = Runbook(
             "Due jobs are not started: no scheduler runs, or all workers are busy.",
             check_overdue_jobs,
             fixes.TICK,
+            alerts="symptom",
         ),
         freshness.ALL,
         Check(
@@ -185,6 +193,7 @@ RUNBOOK = Runbook(
             "Work waits for the workers.",
             check_backlog,
             fixes.TICK,
+            alerts="symptom",
         ),
     ),
     evidence=(

@@ -214,4 +214,5 @@ RUNBOOK = Runbook(
         EvidenceSection("Error of the last run", bundle_sources.collect_last_failures(_SYNC, _EMBED)),
     ),
     variables=("OPENAI_API_KEY", "EMBEDDING_PROVIDER", "EMBEDDING_MODEL", "EMBED_BATCH_SIZE", "SEARCH_HNSW_EF_SEARCH"),
+    watched=False,
 )

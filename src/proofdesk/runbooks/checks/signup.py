@@ -267,4 +267,5 @@ RUNBOOK = Runbook(
         "SIGNUP_PIN_SECRET", "SIGNUP_PIN_TTL_MINUTES", "SIGNUP_PIN_MAX_ATTEMPTS",
     ),
     per_project=False,
+    watched=False,
 )  # fmt: skip

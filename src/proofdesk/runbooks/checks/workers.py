@@ -76,6 +76,7 @@ ALIVE = Check(
     "No worker is alive, so no job runs.",
     check_alive,
     fixes.WORKER,
+    shared=True,
 )
 HUNG = Check(
     "hung-workers",
@@ -84,6 +85,7 @@ HUNG = Check(
     "A worker process exists, but does not report.",
     check_hung,
     Fix("End the process, then start a worker.", command="kill -9 PID", destructive=True),
+    shared=True,
 )
 SETTINGS = Check(
     "worker-settings",
@@ -92,4 +94,5 @@ SETTINGS = Check(
     "A worker runs with another version or other settings than this process.",
     check_settings,
     Fix("Restart the server and the workers with the same configuration.", command=fixes.RESTART),
+    shared=True,
 )
