@@ -30,7 +30,7 @@ async def test_expired_token_is_one_incident_and_one_notification_per_channel(de
     )
     await desk.watch(3)
     assert desk.states() == [("chatwoot-sync-fails", "token", "open")]
-    assert desk.mails == ["[Proofdesk] Problem: Token"]
+    assert desk.mails == ["[Proofdesk] Problem: Chatwoot rejects CHATWOOT_API_TOKEN: it is wrong or was replaced."]
     assert len(desk.texts) == 1 and "CHATWOOT_API_TOKEN" in desk.texts[0]
     [(path, headers, body)] = desk.receiver.requests
     event = json.loads(body)
@@ -40,7 +40,7 @@ async def test_expired_token_is_one_incident_and_one_notification_per_channel(de
     desk.installation.set(chatwoot_api_token=old)
     await desk.watch(2)  # the last run still counts as failed, which the incident explains
     assert desk.states() == [("chatwoot-sync-fails", "token", "closed")]
-    assert desk.mails[1:] == ["[Proofdesk] Solved: Token"]
+    assert desk.mails[1:] == ["[Proofdesk] Solved: Chatwoot rejects CHATWOOT_API_TOKEN: it is wrong or was replaced."]
     assert len(desk.texts) == 2 and json.loads(desk.receiver.requests[1][2])["event"] == "incident.closed"
     actions = desk.installation.rows("SELECT action FROM audit_events WHERE action LIKE 'incident%%' ORDER BY id")
     assert actions == [("incident.opened",), ("incident.closed",)]
@@ -95,7 +95,10 @@ async def test_acknowledged_incident_sends_no_reminder(desk: Desk):
     await desk.watch(2)
     desk.pass_time("2 hours")
     await desk.watch()
-    assert desk.mails == ["[Proofdesk] Problem: Backup", "[Proofdesk] Still open: Backup"]
+    assert desk.mails == [
+        "[Proofdesk] Problem: The last backup failed.",
+        "[Proofdesk] Still open: The last backup failed.",
+    ]
     [row], total = await incidents.list_incidents(desk.installation.db, desk.installation.scope, "open", 10, 0)
     assert (total, len(row.notifications)) == (1, 6)
     await incidents.acknowledge(desk.installation.db, desk.installation.scope, row.id)

@@ -6,21 +6,27 @@ from typing import Any
 from proofdesk.incidents.notification_queries import ClaimedNotification
 
 _HEADINGS = {"opened": "Problem", "reminder": "Still open", "closed": "Solved"}
+_MAX_CAUSE_LENGTH = 150
 _MAX_TEXT_LENGTH = 3500
 """Below what Telegram accepts."""
 
 
 def heading(notification: ClaimedNotification) -> str:
-    """Return one line: what happened, and to what."""
+    """Return one line: what happened, where, and why."""
     kind = "Problem again" if notification.kind == "opened" and notification.reopened else _HEADINGS[notification.kind]
     where = f" in {notification.project}" if notification.project else ""
-    return f"{kind}{where}: {notification.title}"
+    cause = (
+        notification.cause
+        if len(notification.cause) <= _MAX_CAUSE_LENGTH
+        else f"{notification.cause[:_MAX_CAUSE_LENGTH]}…"
+    )
+    return " ".join(f"{kind}{where}: {cause}".split())
 
 
 def body(notification: ClaimedNotification, public_url: str | None) -> str:
     """Return the text of a notification, without its heading."""
     closed = notification.kind == "closed"
-    lines = [notification.cause] if not closed else [f"The check passes again. It was: {notification.cause}"]
+    lines = [notification.cause] if not closed else [f"The check {notification.title} passes again."]
     if not closed:
         lines += ["", f"What to do: {notification.fix['label']}"]
         lines += [f"  {notification.fix['command']}"] if notification.fix.get("command") else []
