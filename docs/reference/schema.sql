@@ -1786,6 +1786,106 @@ ALTER TABLE ONLY schema_migrations
 GRANT SELECT ON TABLE schema_migrations TO proofdesk_app;
 COMMENT ON TABLE schema_migrations IS 'The migrations that were applied.';
 
+-- Incidents -----------------------------------------------------------------------------------------------------------
+
+CREATE TABLE incidents (
+    id uuid NOT NULL,
+    project_id uuid,
+    account_scope_id uuid,
+    runbook text NOT NULL,
+    check_id text NOT NULL,
+    title text NOT NULL,
+    cause text NOT NULL,
+    fix jsonb NOT NULL,
+    evidence jsonb NOT NULL,
+    state text NOT NULL,
+    failures integer NOT NULL,
+    passes integer NOT NULL,
+    reopened integer NOT NULL,
+    reminders integer NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    opened_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    remind_at timestamp with time zone,
+    acknowledged_by text,
+    acknowledged_at timestamp with time zone,
+    CONSTRAINT incidents_check CHECK (((project_id IS NULL) = (account_scope_id IS NULL))),
+    CONSTRAINT incidents_check1 CHECK (((state = 'suspected'::text) = (opened_at IS NULL))),
+    CONSTRAINT incidents_check2 CHECK (((state = 'closed'::text) = (closed_at IS NOT NULL))),
+    CONSTRAINT incidents_check3 CHECK (((acknowledged_by IS NULL) = (acknowledged_at IS NULL))),
+    CONSTRAINT incidents_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT incidents_passes_check CHECK ((passes >= 0)),
+    CONSTRAINT incidents_reminders_check CHECK ((reminders >= 0)),
+    CONSTRAINT incidents_reopened_check CHECK ((reopened >= 0)),
+    CONSTRAINT incidents_state_check CHECK ((state = ANY (ARRAY['suspected'::text, 'open'::text, 'closed'::text])))
+);
+ALTER TABLE ONLY incidents
+    ADD CONSTRAINT incidents_project_id_id_key UNIQUE NULLS NOT DISTINCT (project_id, id);
+ALTER TABLE ONLY incidents
+    ADD CONSTRAINT incidents_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+CREATE UNIQUE INDEX incidents_active ON incidents USING btree (project_id, runbook, check_id) NULLS NOT DISTINCT WHERE (state <> 'closed'::text);
+CREATE INDEX incidents_latest ON incidents USING btree (project_id, closed_at, opened_at);
+ALTER TABLE incidents ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_installation ON incidents USING (((project_id IS NULL) AND (( SELECT current_project() AS current_project) IS NOT NULL)));
+CREATE POLICY project_isolation ON incidents USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE incidents TO proofdesk_app;
+COMMENT ON TABLE incidents IS 'Problems that failing checks of runbooks report. Those of the installation have no project.';
+COMMENT ON COLUMN incidents.fix IS 'What fixes it: a label, and a command or a request.';
+COMMENT ON COLUMN incidents.evidence IS 'What the checks of the runbook observed, without secrets and personal data.';
+COMMENT ON COLUMN incidents.state IS '`suspected`: the check failed once, and nobody is notified yet.';
+COMMENT ON COLUMN incidents.failures IS 'How often the check failed in a row.';
+COMMENT ON COLUMN incidents.passes IS 'How often the check passed in a row.';
+COMMENT ON COLUMN incidents.reopened IS 'How often it was opened again soon after it was closed.';
+COMMENT ON COLUMN incidents.remind_at IS 'When the next reminder is due; NULL: no more reminders.';
+
+CREATE TABLE incident_notifications (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    project_id uuid,
+    account_scope_id uuid,
+    incident_id uuid NOT NULL,
+    channel text NOT NULL,
+    kind text NOT NULL,
+    number integer NOT NULL,
+    status text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_at timestamp with time zone,
+    retry_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    CONSTRAINT incident_notifications_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT incident_notifications_channel_check CHECK ((channel = ANY (ARRAY['telegram'::text, 'email'::text, 'webhook'::text]))),
+    CONSTRAINT incident_notifications_check CHECK (((project_id IS NULL) = (account_scope_id IS NULL))),
+    CONSTRAINT incident_notifications_check1 CHECK (((status = 'sent'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT incident_notifications_kind_check CHECK ((kind = ANY (ARRAY['opened'::text, 'reminder'::text, 'closed'::text]))),
+    CONSTRAINT incident_notifications_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'cancelled'::text])))
+);
+ALTER TABLE ONLY incident_notifications
+    ADD CONSTRAINT incident_notifications_project_id_id_key UNIQUE NULLS NOT DISTINCT (project_id, id);
+ALTER TABLE ONLY incident_notifications
+    ADD CONSTRAINT incident_notifications_project_id_incident_id_channel_kind__key UNIQUE NULLS NOT DISTINCT (project_id, incident_id, channel, kind, number);
+ALTER TABLE ONLY incident_notifications
+    ADD CONSTRAINT incident_notifications_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+CREATE INDEX incident_notifications_incident ON incident_notifications USING btree (project_id, incident_id, created_at);
+ALTER TABLE incident_notifications ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_installation ON incident_notifications USING (((project_id IS NULL) AND (( SELECT current_project() AS current_project) IS NOT NULL)));
+CREATE POLICY project_isolation ON incident_notifications USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE incident_notifications TO proofdesk_app;
+COMMENT ON TABLE incident_notifications IS 'Each notification about an incident, written before it is sent.';
+COMMENT ON COLUMN incident_notifications.number IS 'Which opening, reminder or closing of the incident it is about.';
+COMMENT ON COLUMN incident_notifications.status IS '`sending`: a process sends it. When that process is gone, it is sent again with the same id.';
+
+CREATE TABLE backups (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    finished_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    error text
+);
+ALTER TABLE ONLY backups
+    ADD CONSTRAINT backups_pkey PRIMARY KEY (id);
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE backups TO proofdesk_app;
+COMMENT ON TABLE backups IS 'Finished runs of `proofdesk backup`.';
+COMMENT ON COLUMN backups.error IS 'Why it failed; NULL: it succeeded.';
+
 -- Audit and evidence --------------------------------------------------------------------------------------------------
 
 CREATE TABLE audit_events (
