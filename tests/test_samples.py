@@ -17,7 +17,7 @@ RUN_BY = {
     "docs/monitoring.md": "tests/test_samples.py",
     "docs/web.md": "tests/test_samples.py",
 }
-KNOWN = {"sh", "python", "sql", "yaml", "jinja"}
+KNOWN = {"json", "sh", "python", "sql", "yaml", "jinja"}
 
 
 def test_every_sample_is_run_or_says_why_not():
