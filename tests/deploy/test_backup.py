@@ -1,6 +1,7 @@
 """Backups restore everything on another server, including row-level security and the audit chain."""
 
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from proofdesk.database import backup, embedded, pg_restore, postgres_server
 from proofdesk.database.archive import DamagedBackup, NewerBackup
 from proofdesk.errors import Invalid, Unavailable
 from tests.support import samples
-from tests.support.commands import proofdesk, shell
+from tests.support.commands import proofdesk, shell, start_proofdesk
 from tests.support.databases import table_hashes
 from tests.support.worlds import World
 
@@ -77,6 +78,21 @@ def test_restoring_a_damaged_or_newer_backup_leaves_nothing(tidy_url: str, empty
     assert _structure(empty_url) == _structure(tidy_url)
 
 
+def test_killed_restore_leaves_nothing_and_can_be_repeated(tidy_url: str, empty_url: str, tmp_path: Path):
+    file = tmp_path / "whole.zip"
+    backup.dump(tidy_url, file)
+    killed = start_proofdesk("restore", file, DATABASE_URL=empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as conn:
+        _wait_for_sessions(conn, 1)
+        killed.kill()
+        killed.wait()
+        _wait_for_sessions(conn, 0)
+        assert conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+    repeated = proofdesk("restore", file, DATABASE_URL=empty_url)
+    assert repeated.returncode == 0, repeated.stderr
+    assert _structure(empty_url) == _structure(tidy_url)
+
+
 def test_restoring_into_a_used_database_is_rejected(tidy_url: str, empty_url: str, tmp_path: Path):
     file = tmp_path / "backup.zip"
     backup.dump(tidy_url, file)
@@ -106,6 +122,18 @@ def _rewrite(whole: Path, changed: Path, member: str, change: Callable[[bytes], 
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
             new.writestr(name, change(old.read(name)) if name == member else old.read(name))
+
+
+def _wait_for_sessions(conn: psycopg.Connection, count: int) -> None:
+    """Wait until so many other sessions of this database have written something."""
+    deadline = time.monotonic() + 60
+    while conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND (backend_xid IS NOT NULL OR %s = 0)",
+        [count],
+    ).fetchone() != (count,):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _structure(url: str) -> list[tuple[str, ...]]:

@@ -17,12 +17,26 @@ def proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.Complet
     return _run([sys.executable, "-m", "proofdesk", *map(str, arguments)], environment)
 
 
+def start_proofdesk(*arguments: str | Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """Start a command of Proofdesk without waiting for its end."""
+    command = [sys.executable, "-m", "proofdesk", *map(str, arguments)]
+    return subprocess.Popen(command, env=_environment(environment), stdout=subprocess.DEVNULL)
+
+
 def _run(command: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        env=_environment(environment),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+
+
+def _environment(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    } | environment

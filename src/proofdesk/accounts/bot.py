@@ -4,6 +4,7 @@ The token is part of every address. Errors of the HTTP client, which hold the ad
 own, and the token is removed from its log lines.
 """
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from proofdesk.core.certificates import ssl_context
+from proofdesk.core.response_limits import limit_bodies
 from proofdesk.errors import Unavailable
 
 MAX_TEXT_LENGTH = 4096
@@ -29,6 +31,7 @@ _HINTS = (
     ("initiate conversation", "They have to open a chat with the bot first."),
 )
 
+_MAX_BYTES = 2**20
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
 
 
@@ -91,8 +94,14 @@ class Bot:
     """Client for one bot. `timeout` is in seconds."""
 
     def __init__(self, base_url: str, token: str, *, timeout: float = 10):
-        self._http = httpx2.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout, verify=ssl_context())
-        self._token = token
+        self._http = httpx2.AsyncClient(
+            base_url=base_url.rstrip("/"),
+            timeout=timeout,  # for each step: a call that did not even connect was not carried out
+            verify=ssl_context(),
+            headers={"accept-encoding": "identity"},
+            event_hooks={"response": [limit_bodies(_MAX_BYTES)]},
+        )
+        self._token, self._deadline = token, 3 * timeout  # a response that trickles reaches no timeout of a step
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -125,8 +134,9 @@ class Bot:
 
     async def _call(self, method: str, **params: Any) -> Any:
         try:
-            response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            async with asyncio.timeout(self._deadline):
+                response = await self._http.post(f"/bot{quote(self._token, safe=':')}/{method}", json=params)
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             message = f"Telegram cannot be reached: {type(error).__name__}."
             request_sent = not isinstance(error, _NOT_SENT)
             raise TelegramError(message, method, None, request_sent=request_sent) from None

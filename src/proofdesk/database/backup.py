@@ -60,7 +60,7 @@ def record_backup(url: str, error: str | None = None) -> None:
 def restore(url: str, file: Path) -> None:
     """Restore a backup into an empty database: everything, or nothing when an error occurs.
 
-    Raises `NotEmpty`, `archive.DamagedBackup`, `archive.NewerBackup` or `Unavailable`.
+    Raises `DatabaseNotEmpty`, `archive.DamagedBackup`, `archive.NewerBackup` or `Unavailable`.
     """
     if pg_restore.is_pg_dump(file):
         with _database_errors(), connect_as_owner(url) as conn:

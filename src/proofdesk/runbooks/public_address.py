@@ -1,5 +1,6 @@
 """What happens to a request on its way from PUBLIC_URL to Proofdesk: a request to itself shows what a proxy changes."""
 
+import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -7,10 +8,12 @@ import httpx2
 
 from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.core.certificates import ssl_context
+from proofdesk.core.response_limits import limit_bodies
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 
 ECHO_PATH = "/auth/echo"
 _TIMEOUT = 5.0  # seconds
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,10 @@ async def probe_public_address(context: RunbookContext) -> PublicProbe:
         "accept": "application/json",
     }
     try:
-        async with httpx2.AsyncClient(verify=ssl_context(), timeout=_TIMEOUT) as client:
+        hooks = {"response": [limit_bodies(_MAX_BYTES)]}
+        async with asyncio.timeout(_TIMEOUT), httpx2.AsyncClient(verify=ssl_context(), event_hooks=hooks) as client:
             response = await client.get(url + ECHO_PATH, headers=headers)
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise CheckSkippedError(f"PUBLIC_URL cannot be reached from this machine: {reason}") from error
     return PublicProbe(_faults(response, url, cookie))

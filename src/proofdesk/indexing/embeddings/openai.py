@@ -11,6 +11,7 @@ import httpx2
 import openai
 
 from proofdesk.core.certificates import ssl_context
+from proofdesk.core.response_limits import limit_bodies
 from proofdesk.indexing.embeddings import capabilities, errors, responses
 from proofdesk.indexing.embeddings.provider import EmbeddingError, ProviderBusy, ProviderFailed, Vector
 from proofdesk.indexing.embeddings.responses import IncompleteResponse, MalformedResponse, ProviderProblem
@@ -18,6 +19,7 @@ from proofdesk.indexing.embeddings.responses import IncompleteResponse, Malforme
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 # A refusal with one of these words is about the texts or the model, not about an unknown parameter.
 _ABOUT_TEXTS = ("token", "batch", "too many", "too long", "too large", "length", "input", "model", "content")
+_MAX_BYTES = 256 * 2**20  # 2,048 vectors of 3,072 numbers as text are 130 MB
 Body = dict[str, Any]
 
 
@@ -234,7 +236,7 @@ def open_http_client() -> httpx2.AsyncClient:
     async def assume_utf8(response: httpx2.Response) -> None:
         response.encoding = "utf-8"  # as JSON always is; an error page may name an encoding that it does not have
 
-    hooks = {"response": [assume_utf8]}
+    hooks = {"response": [assume_utf8, limit_bodies(_MAX_BYTES)]}
     return openai.DefaultAsyncHttpxClient(verify=ssl_context(), timeout=None, follow_redirects=False, event_hooks=hooks)
 
 
