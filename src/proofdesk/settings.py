@@ -30,6 +30,7 @@ from proofdesk.core.setting_types import (
     Service,
     Text,
     WebhookSecret,
+    Zone,
     default_home,
     networks,
     origins,
@@ -122,10 +123,11 @@ class Settings(BaseSettings):
     )
     smtp_timeout_seconds: float = Field(default=30, gt=0, le=300, description="Longest wait for one answer.")
 
-    # Notifications
+    # Notifications and commitments
     notify_email: Mailbox = Field(default=None, description="Who is notified of incidents by mail; unset: nobody.")
     notify_webhook_url: SecretUrl = Field(default=None, description="Where incidents are posted as JSON.")
     heartbeat_url: SecretUrl = Field(default=None, description="Requested after each good sync, for healthchecks.io.")
+    project_timezone: Zone = Field(default="UTC", description="Time zone of the business; a project can have its own.")
 
     # Outbound
     outbound_opt_out_words: str = Field(

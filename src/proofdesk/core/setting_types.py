@@ -5,6 +5,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -52,6 +53,13 @@ def _endpoint(text: str | None) -> str | None:
     if text is not None and not _ENDPOINT.match(text):
         raise ValueError("begin with http:// or https://, such as http://localhost:11434/v1")
     return text
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("use the name of a time zone, such as Europe/Berlin") from None
 
 
 def _password(value: SecretStr | None) -> SecretStr | None:
@@ -138,3 +146,4 @@ SecretUrl = Annotated[Secret, AfterValidator(_names_url)]
 Mailbox = Annotated[Text, AfterValidator(_names_mailbox)]
 Sender = Annotated[Text, AfterValidator(_names_sender)]
 BaseUrl = Annotated[str, AfterValidator(urls.service)]
+Zone = Annotated[str, AfterValidator(_zone)]

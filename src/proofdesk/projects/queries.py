@@ -230,3 +230,18 @@ async def remove_member(conn: Conn, scope: "Scope", user_id: UUID) -> bool:
             user=user_id,
         )
     )
+
+
+async def fetch_timezone(conn: Conn, scope: "Scope") -> str | None:
+    """Return the time zone of the project, None when it has none of its own."""
+    return await fetch_value(conn, "SELECT timezone FROM projects WHERE id = %(project)s", project=scope.project_id)
+
+
+async def set_timezone(conn: Conn, scope: "Scope", name: str | None) -> None:
+    """Store the time zone of the project."""
+    await execute(
+        conn,
+        "UPDATE projects SET timezone = %(name)s WHERE id = %(project)s",
+        project=scope.project_id,
+        name=name,
+    )
