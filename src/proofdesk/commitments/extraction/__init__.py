@@ -1,0 +1,1 @@
+"""Reads commitments from the text of messages. Pure."""
