@@ -16,6 +16,7 @@ test: $(VENV)/dev assets
 eval: $(VENV)/dev
 	@$(BIN)/python scripts/eval.py $(ARGS)
 	@$(BIN)/python scripts/eval_answers.py
+	@$(BIN)/python scripts/eval_commitments.py
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m bench.run $(ARGS)
