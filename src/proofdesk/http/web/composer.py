@@ -34,7 +34,7 @@ Text = Annotated[str, Form()]
 
 MAX_CHOICES = 8
 FIELDS = ("channel", "to", "subject", "text", "scheduled_at", "evidence", "form")
-SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations"}
+SOURCES = {"cwmsg": "cw_messages", "cw": "cw_conversations", "commitment": "commitments"}
 
 
 @dataclass(frozen=True)

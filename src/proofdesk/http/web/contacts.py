@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from proofdesk.conversations import contacts
-from proofdesk.http.dependencies import CurrentSession, Db, OptionalProject, ProjectReader, Route
-from proofdesk.http.web import layout, outbound_views, projects, view_models
+from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalProject, ProjectReader, Route
+from proofdesk.http.web import commitment_views, layout, outbound_views, projects, view_models
 from proofdesk.http.web.policies import CHANGED
 from proofdesk.outbound import policies, recipients
 from proofdesk.outbound.policy_queries import PolicyFilter
@@ -45,9 +45,15 @@ async def list_contacts(
 
 @router.get("/contacts/{contact_id}")
 async def show_contact(
-    request: Request, db: Db, session: CurrentSession, scope: ProjectReader, contact_id: str, done: str = ""
+    request: Request,
+    db: Db,
+    settings: Config,
+    session: CurrentSession,
+    scope: ProjectReader,
+    contact_id: str,
+    done: str = "",
 ) -> Response:
-    """Show a contact with their latest conversations, their policies, and the latest outbound messages."""
+    """Show a contact with their commitments, conversations, policies and outbound messages."""
     details = await contacts.get_contact(db, scope, contact_id)
     contact_policies, _ = await policies.list_policies(db, scope, PolicyFilter(contact_id.lower()), PAGE_SIZE, 0)
     sent_messages = await recipients.list_messages(db, scope, contact_id.lower(), MOST_WRITTEN)
@@ -57,6 +63,9 @@ async def show_contact(
         "contact": view_models.contact_view(scope.project_id, details.contact),
         "number": details.contact.contact_id,
         "conversations": [view_models.conversation_view(scope.project_id, c) for c in details.conversations],
+        "commitments": await commitment_views.load_card(
+            db, scope, settings.project_timezone, contact=contact_id.lower()
+        ),
         "most": contacts.MAX_CONVERSATIONS,
         "policies": [outbound_views.policy_view(p, names) for p in contact_policies],
         "rows": [outbound_views.message_row(m, names) for m in sent_messages],

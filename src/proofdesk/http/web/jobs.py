@@ -122,6 +122,7 @@ def _request_route(path: str, job_type: str) -> Callable[[Request, Db, ProjectEd
 
 sync = _request_route("/jobs/chatwoot/sync", catalog.SYNC.name)
 embed = _request_route("/jobs/embeddings/run", catalog.EMBED.name)
+commitments = _request_route("/jobs/commitments/run", catalog.COMMITMENTS.name)
 reconcile = _request_route("/jobs/chatwoot/reconcile", catalog.RECONCILE.name)
 
 

@@ -50,6 +50,7 @@ NAVIGATION = (
     NavigationEntry("/search", "Search", "search"),
     NavigationEntry("/conversations", "Conversations", "messages-square"),
     NavigationEntry("/contacts", "Contacts", "users"),
+    NavigationEntry("/commitments", "Commitments", "handshake"),
     NavigationEntry("/outbound", "Outbound", "send"),
     NavigationEntry("/jobs", "Jobs", "activity"),
     NavigationEntry("/audit", "Audit", "scroll-text", starts_group=True),

@@ -275,7 +275,11 @@ def cited_evidence(source: str, ref: str, text: str) -> dict[str, str]:
     """Return a piece of evidence with a link to it."""
     message = ref.partition("#")[0] if source in ("cw_messages", "rag_chunks") else ""
     url = f"/messages/{quote(message)}/thread" if message else ""
-    return {"ref": ref, "snippet": text, "url": view_models.thread_url(ref) if source == "cw_conversations" else url}
+    if source == "cw_conversations":
+        url = view_models.thread_url(ref)
+    if source == "commitments":
+        url = f"/commitments/{ref.partition(':')[2]}"
+    return {"ref": ref, "snippet": text, "url": url}
 
 
 def _beginning(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from proofdesk.commitments import register
 from proofdesk.dashboard import overview, status
 from proofdesk.dashboard.overview import Overview
 from proofdesk.http.dependencies import Config, CurrentSession, Db, OptionalProject, Route
@@ -24,12 +25,15 @@ STALE_AFTER = timedelta(hours=1)
 async def show_overview(
     request: Request, db: Db, settings: Config, session: CurrentSession, scope: OptionalProject
 ) -> Response:
-    """Show freshness, chunks, messages per day, outbound states and recent failures."""
+    """Show freshness, chunks, commitments, messages per day, outbound states and recent failures."""
     if scope is None:
         return await projects.render_projects(request, session)
     project_overview = await overview.load_overview(db, scope, status.worker_timeout(settings).total_seconds())
     frame = await layout.load_frame(request, db, session)
-    values = _values(project_overview) | {"funnel": _funnel(await messages.count_by_state(db, scope))}
+    values = _values(project_overview) | {
+        "funnel": _funnel(await messages.count_by_state(db, scope)),
+        "commitments": await register.count_active(db, scope, settings.project_timezone),
+    }
     return layout.render_page(request, "overview/page.html", values, frame=frame)
 
 

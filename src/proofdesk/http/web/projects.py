@@ -12,7 +12,7 @@ from proofdesk.http.web import layout, view_models
 from proofdesk.http.web import settings as page
 from proofdesk.http.web.settings import Text
 from proofdesk.jobs import new_projects
-from proofdesk.projects import members, projects, scope
+from proofdesk.projects import members, projects, scope, timezones
 
 router = APIRouter(route_class=Route)
 
@@ -84,6 +84,15 @@ async def rename_project(
     """Rename the active project."""
     action = projects.rename(db, await scope.require_owner(db, project_scope), name)
     return await page.run_action(request, session, action, "renamed")
+
+
+@router.post("/settings/project/timezone")
+async def change_timezone(
+    request: Request, db: Db, session: CurrentSession, project_scope: ProjectEditor, timezone: Text = ""
+) -> Response:
+    """Change the time zone of the active project. The next run of the job resolves the days again."""
+    action = timezones.change(db, await scope.require_owner(db, project_scope), timezone)
+    return await page.run_action(request, session, action, "timezone")
 
 
 @router.post("/settings/members")

@@ -16,7 +16,7 @@ from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
 from proofdesk.http.web import layout, view_models
-from proofdesk.projects import members, projects, scope
+from proofdesk.projects import members, projects, scope, timezones
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk.settings import effective_values as shown_settings
@@ -36,6 +36,7 @@ DONE = {
     "user_no_sources": "The user may no longer bind sources. What is bound stays.",
     "user_sessions": "The sessions of the user have ended.",
     "renamed": "Project renamed.",
+    "timezone": "Time zone changed.",
     "member": "Member added.",
     "member_removed": "Member removed. They can no longer open the project.",
 }
@@ -66,7 +67,7 @@ async def render_settings(
         "notice": notice,
         "error": error.message if error else "",
         "account": await _own(db, settings, session),
-        "project": await _project(db, project_scope) if project_scope else None,
+        "project": await _project(db, settings, project_scope) if project_scope else None,
         "users": await _users(db) if session.is_owner else None,
         "configuration": _configuration(settings) if session.is_owner else None,
         **(await _telegram(db, settings, code) if session.is_owner else {}),
@@ -117,9 +118,13 @@ async def _own(db: Database, settings: Settings, session: UserSession) -> dict[s
     }
 
 
-async def _project(db: Database, project_scope: Scope) -> dict[str, Any]:
+async def _project(db: Database, settings: Settings, project_scope: Scope) -> dict[str, Any]:
     visible = await projects.list_visible(db, project_scope.actor)
+    own_zone = await timezones.load_own(db, project_scope)
+    zones = {"": f"{settings.project_timezone} (default)"} | {name: name for name in timezones.list_names()}
     return {
+        "zones": [layout.Choice(name, label, name == (own_zone or "")) for name, label in zones.items()],
+        "zone": own_zone or settings.project_timezone,
         "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
         "kept": await scope.is_project_owner(db, project_scope),
         "members": [

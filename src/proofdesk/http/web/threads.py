@@ -10,8 +10,9 @@ from fastapi.responses import Response
 from proofdesk.conversations import conversations
 from proofdesk.conversations.conversations import ConversationDetails
 from proofdesk.core import ids
+from proofdesk.database.pool import Database
 from proofdesk.http.dependencies import Config, CurrentSession, Db, ProjectReader, Route
-from proofdesk.http.web import layout, view_models
+from proofdesk.http.web import commitment_views, layout, view_models
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 
@@ -48,6 +49,7 @@ async def show_thread(
             request, "thread/_thread.html", {"thread": thread_values(settings, scope, thread, hit, bool(all))}
         )
     context = {"thread": thread_values(settings, scope, thread, hit, bool(all) or not hit)}
+    context |= {"commitments": await _load_commitments(db, settings, scope, thread)}
     return layout.render_page(request, "thread/page.html", context, frame=await layout.load_frame(request, db, session))
 
 
@@ -60,6 +62,7 @@ async def show_message_thread(
     context = {"thread": thread_values(settings, scope, thread, message_id)}
     if layout.wants_partial(request):
         return layout.render_partial(request, "thread/_thread.html", context)
+    context |= {"commitments": await _load_commitments(db, settings, scope, thread)}
     return layout.render_page(request, "thread/page.html", context, frame=await layout.load_frame(request, db, session))
 
 
@@ -86,6 +89,14 @@ def thread_values(
         "source_url": view_models.chatwoot_url(settings, conversation.account_id, conversation.conversation_id),
         "closes": closes,
     }
+
+
+async def _load_commitments(
+    db: Database, settings: Settings, scope: Scope, thread: ConversationDetails
+) -> dict[str, Any]:
+    row = thread.conversation
+    conversation_id = ids.conversation(scope.project_id, row.account_id, row.conversation_id)
+    return await commitment_views.load_card(db, scope, settings.project_timezone, conversation=conversation_id)
 
 
 def _window(scope: Scope, thread: ConversationDetails, hit: str, *, whole: bool) -> ThreadWindow:

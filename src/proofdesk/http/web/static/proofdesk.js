@@ -118,10 +118,34 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && document.querySelector("#beside > *") && !document.querySelector("dialog[open], :popover-open")) closeThread();
   if (event.key === "Escape" && burger) { burger.setAttribute("aria-expanded", "false"); burger.focus(); }
   const writing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (!writing && !event.ctrlKey && !event.metaKey && !event.altKey && !document.querySelector("dialog[open], :popover-open")) pressKey(event);
   if (event.key === "/" && !writing && !event.ctrlKey && !event.metaKey) {
     const box = document.querySelector('input[type="search"]');
     if (box) { event.preventDefault(); box.focus(); box.select(); }
   }
+});
+
+// In a list with keys, j and k move from entry to entry, and a key presses the button of the entry that names it.
+function pressKey(event) {
+  const entries = [...document.querySelectorAll("[data-keys] > *")];
+  const at = entries.findIndex((entry) => entry.contains(document.activeElement));
+  const step = { j: 1, k: -1 }[event.key];
+  const next = step ? entries[Math.max(0, Math.min(entries.length - 1, at + step))] : null;
+  const button = at < 0 || next ? null : entries[at].querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (next || button) event.preventDefault();
+  next?.focus();
+  button?.click();
+}
+// The entry that takes the place of another keeps its focus.
+document.addEventListener("htmx:before:swap", (event) => {
+  const entry = event.detail.ctx.target?.closest?.("[data-keys] > *");
+  if (entry?.contains(document.activeElement)) entry.parentElement.dataset.returns = entry.id;
+});
+document.addEventListener("htmx:after:swap", () => {
+  const list = document.querySelector("[data-returns]");
+  if (!list) return;
+  document.getElementById(list.dataset.returns)?.focus({ preventScroll: true });
+  delete list.dataset.returns;
 });
 
 // A form whose fields are choices sends itself.
