@@ -36,10 +36,10 @@ LICENSES = ("htmx.org", "lucide-static", "swagger-ui-dist", "uplot", "@fontsourc
 ICONS = (
     "activity", "archive", "arrow-left", "arrow-right", "ban", "bell", "book-open", "check", "check-check",
     "chevron-down", "chevron-right", "circle-alert", "circle-check", "circle-help", "circle-x", "clock", "copy",
-    "database", "download", "external-link", "eye", "file-text", "folder", "funnel", "gauge", "history", "inbox",
-    "info", "key-round", "layers", "layout-dashboard", "link", "list-filter", "loader-circle", "lock", "log-out",
-    "mail", "menu", "message-square", "messages-square", "moon", "paperclip", "pause", "pencil", "play", "plus",
-    "quote", "refresh-cw", "rotate-ccw", "scroll-text", "search", "send", "settings", "shield-check",
+    "database", "download", "external-link", "eye", "file-text", "folder", "funnel", "gauge", "handshake", "history",
+    "inbox", "info", "key-round", "layers", "layout-dashboard", "link", "list-filter", "loader-circle", "lock",
+    "log-out", "mail", "menu", "message-square", "messages-square", "moon", "paperclip", "pause", "pencil",
+    "play", "plus", "quote", "refresh-cw", "rotate-ccw", "scroll-text", "search", "send", "settings", "shield-check",
     "siren", "sliders-horizontal", "sun", "sun-moon", "timer", "trash-2", "triangle-alert", "undo-2", "unlink", "user",
     "user-plus", "users", "wrench", "x", "zap",
 )  # fmt: skip

@@ -23,6 +23,7 @@ AREAS = {
     "Chatwoot data": "cw_inboxes cw_contacts cw_conversations cw_messages sync_watermarks sync_quarantine",
     "Index": "rag_chunks rag_vectors rag_models search_postings search_terms",
     "Answers": "answers",
+    "Commitments": "commitments calendar_feeds",
     "Outbound": "outbound_messages outbound_versions outbound_attempts contact_channel_policies contact_channel_names"
     " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules suppressions",
     "Jobs": "scheduled_jobs worker_runs worker_processes run_totals schema_migrations",

@@ -14,6 +14,7 @@ OWNERS = {
     "answers": "answers",
     "audit": "audit_events",
     "chatwoot": "cw_contacts cw_conversations cw_inboxes cw_messages sync_quarantine sync_watermarks",
+    "commitments": "calendar_feeds commitments",
     "database": "backups schema_migrations",
     "evidence": "evidence_items",
     "incidents": "incident_notifications incidents",

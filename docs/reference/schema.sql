@@ -678,7 +678,9 @@ CREATE TABLE projects (
     archived_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     first_bound_at timestamp with time zone,
-    CONSTRAINT projects_name_check CHECK (((char_length(name) >= 2) AND (char_length(name) <= 160)))
+    timezone text,
+    CONSTRAINT projects_name_check CHECK (((char_length(name) >= 2) AND (char_length(name) <= 160))),
+    CONSTRAINT projects_timezone_check CHECK (((char_length(timezone) >= 1) AND (char_length(timezone) <= 64)))
 );
 ALTER TABLE ONLY projects
     ADD CONSTRAINT projects_id_account_scope_id_key UNIQUE (id, account_scope_id);
@@ -692,6 +694,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projects TO proofdesk_app;
 COMMENT ON TABLE projects IS 'Projects. A project isolates its sources, its members and its data.';
 COMMENT ON COLUMN projects.archived_at IS 'When the project was archived. Nobody can enter it; its data stays.';
 COMMENT ON COLUMN projects.first_bound_at IS 'When the project was first bound to a source. It is not bound to the default account again.';
+COMMENT ON COLUMN projects.timezone IS 'The IANA time zone of the business. Unset: PROJECT_TIMEZONE.';
 
 CREATE TABLE project_members (
     project_id uuid NOT NULL,
@@ -1036,6 +1039,7 @@ ALTER TABLE ONLY cw_messages
     ADD CONSTRAINT cw_messages_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
 CREATE INDEX cw_messages_heard ON cw_messages USING btree (project_id, updated_at, account_id, message_id) WHERE ((message_type = 'incoming'::text) AND (sender_type = 'contact'::text));
 CREATE INDEX cw_messages_latest ON cw_messages USING btree (project_id, created_at DESC, message_id DESC);
+CREATE INDEX cw_messages_stored ON cw_messages USING btree (project_id, updated_at, account_id, message_id);
 CREATE INDEX cw_messages_thread ON cw_messages USING btree (conversation_id, project_id, account_id, created_at, message_id);
 ALTER TABLE cw_messages ENABLE ROW LEVEL SECURITY;
 CREATE POLICY project_isolation ON cw_messages USING ((project_id = ( SELECT current_project() AS current_project)));
@@ -1290,6 +1294,97 @@ COMMENT ON COLUMN answers.dropped IS 'The number of sentences of the model that 
 COMMENT ON COLUMN answers.tokens IS 'Tokens that count against ANSWER_DAILY_TOKENS: an upper bound while the model is being called.';
 COMMENT ON COLUMN answers.cost IS 'What the model server says that the answer cost, in its currency.';
 COMMENT ON COLUMN answers.useful IS 'The feedback of a user.';
+
+-- Commitments ---------------------------------------------------------------------------------------------------------
+
+CREATE TABLE commitments (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    account_id bigint NOT NULL,
+    conversation_id bigint NOT NULL,
+    message_id bigint NOT NULL,
+    said_at timestamp with time zone NOT NULL,
+    quote text NOT NULL,
+    promised_by text NOT NULL,
+    what text NOT NULL,
+    due date,
+    due_text text,
+    conditional boolean NOT NULL,
+    language text NOT NULL,
+    confidence real NOT NULL,
+    source text NOT NULL,
+    state text NOT NULL,
+    edited text[] DEFAULT '{}'::text[] NOT NULL,
+    reason text,
+    resolved_by bigint,
+    superseded_by uuid,
+    suggested_state text,
+    suggested_by bigint,
+    ignored_message bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT commitments_check CHECK (((resolved_by IS NULL) OR (state = ANY (ARRAY['kept'::text, 'broken'::text, 'withdrawn'::text, 'superseded'::text])))),
+    CONSTRAINT commitments_check1 CHECK (((superseded_by IS NULL) OR (state = 'superseded'::text))),
+    CONSTRAINT commitments_check2 CHECK (((suggested_state IS NULL) = (suggested_by IS NULL))),
+    CONSTRAINT commitments_check3 CHECK (((suggested_state IS NULL) OR (state = ANY (ARRAY['proposed'::text, 'open'::text])))),
+    CONSTRAINT commitments_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT commitments_edited_check CHECK ((edited <@ ARRAY['state'::text, 'due'::text, 'what'::text])),
+    CONSTRAINT commitments_promised_by_check CHECK ((promised_by = ANY (ARRAY['us'::text, 'contact'::text]))),
+    CONSTRAINT commitments_quote_check CHECK ((quote <> ''::text)),
+    CONSTRAINT commitments_reason_check CHECK ((char_length(reason) <= 500)),
+    CONSTRAINT commitments_source_check CHECK ((source = ANY (ARRAY['rules'::text, 'model'::text, 'person'::text]))),
+    CONSTRAINT commitments_state_check CHECK ((state = ANY (ARRAY['proposed'::text, 'open'::text, 'kept'::text, 'broken'::text, 'withdrawn'::text, 'superseded'::text]))),
+    CONSTRAINT commitments_suggested_state_check CHECK ((suggested_state = ANY (ARRAY['kept'::text, 'broken'::text, 'withdrawn'::text, 'superseded'::text]))),
+    CONSTRAINT commitments_what_check CHECK (((char_length(what) >= 1) AND (char_length(what) <= 500)))
+);
+ALTER TABLE ONLY commitments
+    ADD CONSTRAINT commitments_pkey PRIMARY KEY (project_id, id);
+ALTER TABLE ONLY commitments
+    ADD CONSTRAINT commitments_project_id_account_id_message_id_fkey FOREIGN KEY (project_id, account_id, message_id) REFERENCES cw_messages(project_id, account_id, message_id) ON DELETE CASCADE;
+ALTER TABLE ONLY commitments
+    ADD CONSTRAINT commitments_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE ONLY commitments
+    ADD CONSTRAINT commitments_project_id_superseded_by_fkey FOREIGN KEY (project_id, superseded_by) REFERENCES commitments(project_id, id) ON DELETE SET NULL (superseded_by);
+CREATE INDEX commitments_due ON commitments USING btree (project_id, due, said_at) WHERE (state = ANY (ARRAY['proposed'::text, 'open'::text]));
+CREATE UNIQUE INDEX commitments_quote ON commitments USING btree (project_id, account_id, message_id, md5(quote));
+CREATE INDEX commitments_replaced ON commitments USING btree (project_id, superseded_by) WHERE (superseded_by IS NOT NULL);
+CREATE INDEX commitments_thread ON commitments USING btree (project_id, account_id, conversation_id);
+ALTER TABLE commitments ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON commitments USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE commitments TO proofdesk_app;
+COMMENT ON TABLE commitments IS 'What messages promise. A message and a quote name a commitment; a rerun adds nothing twice.';
+COMMENT ON COLUMN commitments.said_at IS 'When the message was written.';
+COMMENT ON COLUMN commitments.quote IS 'The words of the message that promise.';
+COMMENT ON COLUMN commitments.due IS 'The last day, in the time zone of the project.';
+COMMENT ON COLUMN commitments.due_text IS 'The words that name the time.';
+COMMENT ON COLUMN commitments.conditional IS 'Whether it depends on what somebody else does.';
+COMMENT ON COLUMN commitments.confidence IS 'How sure the rules or the model are.';
+COMMENT ON COLUMN commitments.source IS '`person`: a person confirmed or changed it.';
+COMMENT ON COLUMN commitments.state IS '`proposed`: waits for a person to confirm it.';
+COMMENT ON COLUMN commitments.edited IS 'The fields that a person has set. No job changes them.';
+COMMENT ON COLUMN commitments.reason IS 'Why a person changed the state.';
+COMMENT ON COLUMN commitments.resolved_by IS 'The message that shows the state.';
+COMMENT ON COLUMN commitments.superseded_by IS 'The later commitment that replaces it.';
+COMMENT ON COLUMN commitments.suggested_state IS 'What a later message suggests; a person decides.';
+COMMENT ON COLUMN commitments.ignored_message IS 'A message whose suggestion a person ignored, as they did those before it.';
+
+CREATE TABLE calendar_feeds (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY calendar_feeds
+    ADD CONSTRAINT calendar_feeds_pkey PRIMARY KEY (project_id);
+ALTER TABLE ONLY calendar_feeds
+    ADD CONSTRAINT calendar_feeds_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE calendar_feeds ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON calendar_feeds USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE calendar_feeds TO proofdesk_app;
+COMMENT ON TABLE calendar_feeds IS 'The secret address at which a project publishes its open commitments as a calendar.';
+COMMENT ON COLUMN calendar_feeds.token_hash IS 'SHA-256 of the token, so that a stolen table opens no feed.';
 
 -- Outbound ------------------------------------------------------------------------------------------------------------
 
@@ -1972,7 +2067,7 @@ CREATE TABLE evidence_items (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     words tsvector GENERATED ALWAYS AS ((to_tsvector('simple'::regconfig, ((COALESCE(snippet, ''::text) || ' '::text) || source_pk)) || to_tsvector('english'::regconfig, COALESCE(snippet, ''::text)))) STORED NOT NULL,
     CONSTRAINT evidence_items_check CHECK (((source_table IS NULL) = (source_type = 'external'::text))),
-    CONSTRAINT evidence_items_source_type_check CHECK ((source_type = ANY (ARRAY['message'::text, 'conversation'::text, 'chunk'::text, 'external'::text])))
+    CONSTRAINT evidence_items_source_type_check CHECK ((source_type = ANY (ARRAY['message'::text, 'conversation'::text, 'chunk'::text, 'commitment'::text, 'external'::text])))
 );
 ALTER TABLE ONLY evidence_items
     ADD CONSTRAINT evidence_items_pkey PRIMARY KEY (project_id, id);

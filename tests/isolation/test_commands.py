@@ -79,6 +79,7 @@ def _tries(
     inside = ["--project", project]
     return {
         "search": (["delivery", *inside, "--mode", "text", "--json"], ""),
+        "commitments": ([*inside, "--state", "proposed,open,kept", "--json"], ""),
         "ask": (["When is the delivery?", *inside, "--json"], ""),
         "source list": ([*inside, "--json"], ""),
         "source bind": ([source, *inside], NOT_THERE),

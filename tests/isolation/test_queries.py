@@ -15,6 +15,7 @@ from psycopg import AsyncCursor, sql
 from proofdesk.audit import events
 from proofdesk.audit import queries as audit_queries
 from proofdesk.chatwoot import queries as chatwoot_queries
+from proofdesk.commitments import message_queries
 from proofdesk.conversations import totals_queries
 from proofdesk.dashboard import metrics_queries, status_queries
 from proofdesk.database.pool import Database
@@ -44,6 +45,7 @@ NOT_SCOPED: dict[Query, str] = {
     project_queries.lock_unarchived: "projects",
     project_queries.rename: "projects",
     project_queries.archive: "projects",
+    project_queries.set_timezone: "projects",
     source_queries.claim: "source_claims",
     source_queries.was_ever_bound: "projects",
     source_queries.takes_default_account: "projects",
@@ -61,6 +63,7 @@ NO_SCOPE: dict[Query, str] = {
     chatwoot_queries.refresh_statistics: "refreshes the statistics of the planner",
     chunk_queries.refresh_statistics: "refreshes the statistics of the planner",
     attempt_queries.fetch_current_time: "the time",
+    message_queries.fetch_current_time: "the time",
     unsubscribe_queries.fetch_link_key: "a setting of the installation",
     unsubscribe_queries.ensure_link_key: "a setting of the installation",
     metrics_queries.run_totals: _INSTALLATION,

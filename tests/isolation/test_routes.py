@@ -50,7 +50,13 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "to": lambda w: w.conversation(),
     **dict.fromkeys(["/outbound.channel", "/outbound/draft.channel"], lambda _: "chatwoot"),
     "/outbound/opt-out.channel": lambda _: "email",
-    "answer_id": lambda w: str(w.project_id),  # of the answer in `worlds`
+    **dict.fromkeys(["answer_id", "commitment_id"], lambda w: str(w.project_id)),  # those in `worlds`
+    "/v1/commitments/{commitment_id}.state": lambda _: "open",
+    "what": lambda _: "a promise",
+    **dict.fromkeys(["due", "due_before"], lambda _: "2026-03-01"),
+    "contact": lambda w: f"cwc:{w.project_id}:7:11",
+    "/commitments/{commitment_id}.state": lambda _: "open",
+    **dict.fromkeys(["state", "owner", "overdue", "language", "show", "by", "timezone"], lambda _: None),
     "question": lambda _: "When is the delivery?",
     "useful": lambda _: True,
     "/answers/{answer_id}/feedback.useful": lambda _: "yes",
@@ -113,7 +119,7 @@ READ_AS_A_WHOLE = {"/search": ["q", "mode"]}
 
 
 # Whoever has such a link may use it. Only the installation creates links.
-BY_LINK = {"/v1/webhooks/unsubscribe/{token}", "/webhooks/unsubscribe/{token}"}
+BY_LINK = {"/v1/webhooks/unsubscribe/{token}", "/webhooks/unsubscribe/{token}", "/calendar/{project_id}/{token}.ics"}
 
 
 @dataclass(frozen=True)

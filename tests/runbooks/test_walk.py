@@ -29,7 +29,7 @@ TITLES = {
     "Signup disabled / PIN flow unavailable": "signup-disabled",
     "Outbound delivery blocked or failing": "outbound-blocked",
 }
-MORE = {"Database and disk": "database-and-disk"}
+MORE = {"Database and disk": "database-and-disk", "Commitments are missing or wrong": "commitments-wrong"}
 """Runbooks that the page does not have."""
 PARTS = ("Symptom", "Impact", "Checks", "Fix", "Evidence to capture")
 PROVED_BY = (walk_jobs, walk_people)

@@ -22,6 +22,9 @@ from proofdesk.audit.queries import AuditFilter, NewAuditEvent
 from proofdesk.chatwoot import cursor_queries, quarantine_queries
 from proofdesk.chatwoot import queries as chatwoot_queries
 from proofdesk.chatwoot.parsing import InvalidItem
+from proofdesk.commitments import commitment_queries, register_queries
+from proofdesk.commitments.commitment_queries import CommitmentFilter
+from proofdesk.commitments.register_queries import NewCommitment, Resolution
 from proofdesk.conversations import queries as conversation_queries
 from proofdesk.core.ids import GlobalId
 from proofdesk.evidence.queries import CitedRow
@@ -120,6 +123,11 @@ def _claimed(world: World) -> ClaimedChunk:
 def _stored_chunk(world: World) -> StoredChunk:
     chunk = world.chunk
     return StoredChunk(ACCOUNT, chunk.message_id, chunk.chunk_index, chunk.covers, chunk.content_hash, None)
+
+
+def _promise(world: World) -> NewCommitment:
+    key = (ACCOUNT, 101, 10100, LONG_AGO)
+    return NewCommitment(*key, f"New {world.word}", "us", world.word, None, None, False, "english", 0.9, "open")
 
 
 VECTOR = QueryVector("ours", DIMENSION, HalfVector([0.1] * DIMENSION))
@@ -260,6 +268,20 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "include_private": _always(True),
     "window": lambda w: ReadWindow([w.chunk.message_id]),
     "accounts": _always([ACCOUNT, ACCOUNT]),
+    # Commitments
+    "commitment_id": lambda w: w.project_id,  # the id of the commitment in `worlds`
+    "commitment_ids": lambda w: [w.project_id],
+    "wanted": _always(CommitmentFilter()),
+    "today": _always(LONG_AGO.date()),
+    "messages": _always([(ACCOUNT, 10100)]),
+    "found_quotes": _always([]),
+    "resolutions": lambda w: [Resolution(w.project_id, "kept", 10101, None, True)],
+    "due": _always(None),
+    "what": lambda w: w.word,
+    "edited": _always(["state"]),
+    "ignores_suggestion": _always(True),
+    "token_hash": lambda w: w.word.encode(),
+    "created_by": _always("ada"),
     # Outbound
     "draft": _draft,
     "channel": _always("email"),
@@ -313,6 +335,8 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "most": _always(100),
 }
 OF_QUERY: dict[tuple[Query, str], Callable[[World], Any]] = {
+    (commitment_queries.update_commitment, "state"): _always("kept"),
+    (register_queries.upsert_commitments, "rows"): lambda w: [_promise(w)],
     (answer_queries.insert_running, "answer_id"): _always(uuid4()),
     (conversation_queries.get_contact, "key"): lambda w: GlobalId("contact", w.project_id, ACCOUNT, 11),
     (conversation_queries.get_message, "key"): lambda w: GlobalId("message", w.project_id, ACCOUNT, 10100),

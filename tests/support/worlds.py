@@ -146,6 +146,12 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID, word: 
         "INSERT INTO answers (project_id, account_scope_id, id, asked_by, question, status, mode, sentences)"
         " VALUES (%(project)s, %(account_scope)s, %(project)s, 'somebody', %(word)s, 'answered', 'extractive',"
         " jsonb_build_array(jsonb_build_object('text', %(word)s::text, 'citations', '[]'::jsonb)))",
+        "INSERT INTO commitments (project_id, account_scope_id, id, account_id, conversation_id, message_id, said_at,"
+        " quote, promised_by, what, conditional, language, confidence, source, state)"
+        " VALUES (%(project)s, %(account_scope)s, %(project)s, %(account)s, 101, 10100, now(), %(word)s, 'us',"
+        " %(word)s, false, 'english', 0.9, 'rules', 'open')",
+        "INSERT INTO calendar_feeds (project_id, account_scope_id, token_hash, created_by)"
+        " VALUES (%(project)s, %(account_scope)s, sha256(convert_to(%(project)s::text, 'UTF8')), 'ada')",
         "INSERT INTO sync_quarantine (project_id, account_scope_id, account_id, entity, entity_id, reason, payload)"
         " VALUES (%(project)s, %(account_scope)s, %(account)s, 'message', '1', 'a NUL', '{}')",
     ):

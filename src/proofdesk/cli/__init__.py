@@ -33,6 +33,7 @@ _MODULES = {
     "worker": "jobs",
     "search": "search",
     "ask": "answers",
+    "commitments": "commitments",
     "project": "projects",
     "source": "projects",
     "user": "users",

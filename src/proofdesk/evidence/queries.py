@@ -91,6 +91,20 @@ async def get_chunk(conn: Conn, scope: Scope, account_id: int, message_id: int, 
     )
 
 
+async def get_commitment(conn: Conn, scope: Scope, commitment_id: UUID) -> CitedRow | None:
+    """Return the message of a commitment; its text is the quote."""
+    return await fetch_optional(
+        conn,
+        CitedRow,
+        """
+        SELECT c.account_id, c.conversation_id, c.message_id, v.contact_id, c.quote AS text, false AS erased
+        FROM commitments c JOIN cw_conversations v USING (project_id, account_id, conversation_id)
+        WHERE c.project_id = %(project)s AND c.id = %(id)s""",
+        project=scope.project_id,
+        id=commitment_id,
+    )
+
+
 async def upsert_item(
     conn: Conn,
     scope: Scope,

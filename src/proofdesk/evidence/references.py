@@ -23,7 +23,14 @@ MAX_REFERENCES = 50
 """References per event."""
 
 _MAX_REF_LENGTH, _MAX_SNIPPET_LENGTH, _MAX_META_LENGTH = 500, 500, 4096  # characters
-_TYPES = {"cw_messages": "message", "cw_conversations": "conversation", "rag_chunks": "chunk", "external": "external"}
+_TYPES = {
+    "cw_messages": "message",
+    "cw_conversations": "conversation",
+    "rag_chunks": "chunk",
+    "commitments": "commitment",
+    "external": "external",
+}
+_COMMITMENT = "commitment:"
 _EXTERNAL = CitedRow(None, None, None, None, None, erased=False)
 
 
@@ -128,6 +135,8 @@ def _parse(ref_json: Any, index: int) -> EvidenceReference:
 async def _row(conn: Conn, scope: Scope, reference: EvidenceReference) -> CitedRow | None:
     if reference.source == "external":
         return _EXTERNAL
+    if reference.source == "commitments":
+        return await _commitment(conn, scope, reference.ref)
     row_id, hash_sign, index = reference.ref.partition("#")
     is_chunk = reference.source == "rag_chunks"
     key = _parse_id(row_id, "conversation" if reference.source == "cw_conversations" else "message", scope.project_id)
@@ -138,6 +147,15 @@ async def _row(conn: Conn, scope: Scope, reference: EvidenceReference) -> CitedR
         return await queries.get_chunk(conn, scope, key.account_id, key.number, int(index)) if is_index else None
     get_row = queries.get_conversation if reference.source == "cw_conversations" else queries.get_message
     return await get_row(conn, scope, key.account_id, key.number)
+
+
+async def _commitment(conn: Conn, scope: Scope, ref: str) -> CitedRow | None:
+    """Return the message of a commitment, with its quote as the text. The reference is `commitment:` and the id."""
+    try:
+        number = UUID(ref.removeprefix(_COMMITMENT)) if ref.startswith(_COMMITMENT) else None
+    except ValueError:
+        number = None
+    return await queries.get_commitment(conn, scope, number) if number else None
 
 
 def _parse_id(text: str, kind: str, project_id: UUID) -> ids.GlobalId | None:

@@ -70,7 +70,7 @@ REFERENCES: dict[str, Any] = {
     "items": {
         "type": "object",
         "properties": {
-            "source": {"enum": ["cw_messages", "cw_conversations", "rag_chunks", "external"]},
+            "source": {"enum": ["cw_messages", "cw_conversations", "rag_chunks", "commitments", "external"]},
             "ref": {"type": "string", "minLength": 1, "maxLength": 500},
             "snippet": {"type": "string"},
             "meta": {"type": "object", "additionalProperties": {"type": "string"}},

@@ -21,8 +21,8 @@ class JobType:
 
     `unit` is the singular of what a run counts, `failure_code` the error code of a failed run without a more exact
     cause, `runbook` the slug of the runbook that explains its failures. `first_run_after` is the time from the creation
-    of a project to the first run, and `followed_by` the job type that a run may request at its
-    end.
+    of a project to the first run, and `followed_by` the job types that a run may request at
+    its end.
     """
 
     name: str
@@ -34,7 +34,7 @@ class JobType:
     description: str
     handler: JobHandler
     first_run_after: timedelta = timedelta()
-    followed_by: "JobType | None" = None
+    followed_by: "tuple[JobType, ...]" = ()
 
 
 EMBED = JobType(
@@ -47,6 +47,16 @@ EMBED = JobType(
     description="Embeds new texts, so that search finds them by meaning.",
     handler=pipeline.embed,
 )
+COMMITMENTS = JobType(
+    name="commitments_extract",
+    label="Commitments",
+    unit="message",
+    cadence_seconds=3600,
+    failure_code="commitments_job_failed",
+    runbook="commitments-wrong",
+    description="Reads what new messages promise.",
+    handler=pipeline.extract_commitments,
+)
 SYNC = JobType(
     name="chatwoot_sync",
     label="Sync",
@@ -56,7 +66,7 @@ SYNC = JobType(
     runbook="chatwoot-sync-fails",
     description="Reads what is new or changed in Chatwoot.",
     handler=pipeline.sync,
-    followed_by=EMBED,
+    followed_by=(EMBED, COMMITMENTS),
 )
 OUTBOUND = JobType(
     name="outbound_process",
@@ -78,7 +88,7 @@ RECONCILE = JobType(
     description="Compares everything with Chatwoot and repairs differences.",
     handler=pipeline.reconcile,
     first_run_after=timedelta(days=1),
-    followed_by=EMBED,
+    followed_by=(EMBED, COMMITMENTS),
 )
 MAINTENANCE = JobType(
     name="maintenance",
@@ -103,7 +113,7 @@ WATCH = JobType(
     handler=pipeline.observe,
 )
 
-ALL = (SYNC, EMBED, OUTBOUND, RECONCILE, WATCH, MAINTENANCE)
+ALL = (SYNC, EMBED, COMMITMENTS, OUTBOUND, RECONCILE, WATCH, MAINTENANCE)
 """In the order in which pages list them."""
 _BY_NAME = {job.name: job for job in ALL}
 
@@ -125,9 +135,9 @@ def bind_handler(resources: Resources, name: str) -> RunHandler:
     async def handle(scope: Scope, run: Run, time_slice: TimeSlice) -> RunOutcome:
         job = _BY_NAME[name]
 
-        async def request_follow_up() -> None:
-            if job.followed_by is not None:
-                await runs.request_after(resources.db, scope, job.followed_by.name, "schedule")
+        async def request_follow_up(follower: str) -> None:
+            if any(follower == following.name for following in job.followed_by):
+                await runs.request_after(resources.db, scope, follower, "schedule")
 
         return await job.handler(JobContext(resources, scope, run, time_slice, request_follow_up))
 

@@ -1,8 +1,9 @@
 """The handlers of the jobs. Each stage stores rows that the next one reads, so each can run alone, or twice.
 
-sync:               chatwoot.sync → merges → opt-outs → chunks → keyword terms → deliveries; then embed
+sync:               chatwoot.sync → merges → opt-outs → chunks → keyword terms → deliveries; then embed, commitments
 reconcile:          chatwoot.reconcile → the same
 embed:              chunks → keyword terms → vectors → vector index
+extract_commitments: commitments
 send_due_messages:  outbound.delivery
 observe:            incidents
 maintain:           old runs, keyword terms, vector index, totals
@@ -21,6 +22,7 @@ from proofdesk.chatwoot import reconcile as source_reconcile
 from proofdesk.chatwoot import sync as source_sync
 from proofdesk.chatwoot.client import ChatwootClient
 from proofdesk.chatwoot.quarantine_queries import QuarantinedItem
+from proofdesk.commitments import extraction_job
 from proofdesk.conversations import totals
 from proofdesk.core import heartbeat
 from proofdesk.errors import Unavailable
@@ -41,13 +43,13 @@ from proofdesk.settings import Settings
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a handler works with. `request_follow_up` queues the job type that the catalog names as the next one."""
+    """What a handler works with. `request_follow_up` queues a job type that the catalog names as a next one."""
 
     resources: Resources
     scope: Scope
     run: Run
     time_slice: TimeSlice
-    request_follow_up: Callable[[], Awaitable[None]]
+    request_follow_up: Callable[[str], Awaitable[None]]
 
 
 class ChatwootNotConfigured(Unavailable):
@@ -65,6 +67,8 @@ async def sync(context: JobContext) -> RunOutcome:
         resources.db, _chatwoot(resources), scope, options, context.time_slice, context.time_slice.is_over
     )
     result = await _prepare(context)
+    if synced.counts.messages or synced.counts.removed:
+        await context.request_follow_up("commitments_extract")
     await reports.refresh_reports(resources.db, _chatwoot(resources), scope)
     if synced.binding_error:
         raise synced.binding_error
@@ -94,6 +98,8 @@ async def reconcile(context: JobContext) -> RunOutcome:
         walked = {source: [p.as_dict() for p in proofs] for source, proofs in reconciled.walked.items()}
         return RunOutcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(context)
+    if processed:
+        await context.request_follow_up("commitments_extract")
     if reconciled.binding_error:
         raise reconciled.binding_error
     proof = {
@@ -114,7 +120,7 @@ async def _prepare(context: JobContext) -> dict[str, Any]:
     waiting = await source_sync.summarize_quarantine(resources.db, scope)
     counts = await vectors.count_chunks(resources.db, scope)
     if counts.pending:
-        await context.request_follow_up()
+        await context.request_follow_up("embeddings_run")
     result = {"chunks": asdict(indexed), "embeddings_pending": counts.pending, "opted_out": opted_out}
     return result | {
         "in_quarantine": waiting.count,
@@ -156,6 +162,21 @@ async def embed(context: JobContext) -> RunOutcome:
     if finished:
         await _maintain_search(resources, scope)
     return RunOutcome(done.processed, result, finished)
+
+
+async def extract_commitments(context: JobContext) -> RunOutcome:
+    """Read what new and changed messages promise, and what they show about earlier commitments."""
+    resources = context.resources
+    totals = await extraction_job.run(
+        resources.db,
+        context.scope,
+        resources.settings.project_timezone,
+        context.time_slice,
+        context.time_slice.is_over,
+    )
+    counts = {"messages": totals.messages, "stored": totals.stored, "removed": totals.removed}
+    result = _add_previous(context.run, counts | {"resolved": totals.resolved})
+    return RunOutcome(totals.messages, result, totals.finished)
 
 
 async def maintain(context: JobContext) -> RunOutcome:

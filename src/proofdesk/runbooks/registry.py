@@ -2,10 +2,20 @@
 
 from proofdesk.errors import NotFound
 from proofdesk.jobs import catalog
-from proofdesk.runbooks.checks import auth, chatwoot, database, embeddings, outbound, scheduler, search, signup
+from proofdesk.runbooks.checks import (
+    auth,
+    chatwoot,
+    commitments,
+    database,
+    embeddings,
+    outbound,
+    scheduler,
+    search,
+    signup,
+)
 from proofdesk.runbooks.findings import Runbook
 
-_MODULES = (search, chatwoot, auth, scheduler, embeddings, signup, outbound, database)
+_MODULES = (search, chatwoot, auth, scheduler, embeddings, signup, outbound, commitments, database)
 _RUNBOOKS: dict[str, Runbook] = {module.RUNBOOK.slug: module.RUNBOOK for module in _MODULES}
 
 _ERROR_CODES = {
@@ -21,7 +31,9 @@ _ERROR_CODES = {
     "outbound_invalid_state four_eyes_required outbound_kill_switch_on outbound_reply_unconfirmed outbound_suppressed",
 }
 _BY_CODE = {code: slug for slug, codes in _ERROR_CODES.items() for code in codes.split()}
-_BY_CODE |= {job.failure_code: job.runbook for job in (catalog.SYNC, catalog.EMBED, catalog.OUTBOUND)}
+_BY_CODE |= {
+    job.failure_code: job.runbook for job in (catalog.SYNC, catalog.EMBED, catalog.OUTBOUND, catalog.COMMITMENTS)
+}
 
 
 class RunbookNotFound(NotFound):

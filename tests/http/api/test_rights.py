@@ -29,6 +29,7 @@ PUBLIC = {
     ("POST", "/v1/webhooks/unsubscribe/{token}"),
     ("GET", "/webhooks/unsubscribe/{token}"),
     ("POST", "/webhooks/unsubscribe/{token}"),
+    ("GET", "/calendar/{project_id}/{token}.ics"),
     ("POST", "/auth/check"),
     ("POST", "/auth/signup/start"),
     ("POST", "/auth/signup/confirm"),

@@ -30,6 +30,7 @@ PAGES = (
     Look("thread", "/conversations", click=".row-link"),
     Look("contacts", "/contacts"),
     Look("contact", "/contacts", click=".row-link"),
+    Look("commitments", "/commitments"),
     Look("outbound", "/outbound"),
     Look("outbound-message", "/outbound", click="#messages .row-link"),
     Look("outbound-compose", "/outbound?compose=1"),

@@ -123,6 +123,15 @@ async def embed(
     return await job_responses.wait_for_run(db, settings, scope, requested, _first_set(wait, body.wait))
 
 
+@router.post("/commitments/run", summary="Extract commitments", response_model=RunAnswer, responses=_NOT_FINISHED)
+async def extract_commitments(
+    db: Db, settings: Config, scope: ProjectEditor, body: JobBody, wait: WaitSeconds = None
+) -> JsonEnvelope:
+    """Reads what new and changed messages promise."""
+    requested = await runs.request(db, scope, catalog.COMMITMENTS.name, "manual", {})
+    return await job_responses.wait_for_run(db, settings, scope, requested, _first_set(wait, body.wait))
+
+
 @router.post("/embeddings/retry-failed", summary="Retry failed chunks", response_model=schema("Reset", reset=int))
 async def retry_failed(db: Db, scope: ProjectEditor) -> JsonEnvelope:
     """Makes failed chunks pending. The next run embeds them."""

@@ -124,6 +124,16 @@ async def check_probe_search(context: RunbookContext) -> Observation:
     return ok(f"Found in {response.took_ms['total']:.0f} ms.")
 
 
+PROJECT = Check(
+    "project",
+    "Active project",
+    "A project is active in the session.",
+    "No project is active, so there is nothing to search.",
+    check_active_project,
+    fixes.SELECT_PROJECT,
+)
+"""Also a check of other runbooks."""
+
 RUNBOOK = Runbook(
     slug="search-returns-no-results",
     title="Search returns no results",
@@ -131,14 +141,7 @@ RUNBOOK = Runbook(
     impact="People cannot find evidence.",
     checks=(
         database.USABLE,
-        Check(
-            "project",
-            "Active project",
-            "A project is active in the session.",
-            "No project is active, so there is nothing to search.",
-            check_active_project,
-            fixes.SELECT_PROJECT,
-        ),
+        PROJECT,
         Check(
             "sync",
             "Sync job",
