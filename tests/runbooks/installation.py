@@ -1,5 +1,14 @@
 """The installation of `tests.support`, for the tests of runbooks."""
 
-from tests.support.installation import REQUEST, WEBHOOK_SECRET, Installation, at, build, many_vectors
+from tests.support.installation import (
+    RECIPIENT,
+    REQUEST,
+    WEBHOOK_SECRET,
+    Installation,
+    add_message,
+    at,
+    build,
+    many_vectors,
+)
 
-__all__ = ["REQUEST", "WEBHOOK_SECRET", "Installation", "at", "build", "many_vectors"]
+__all__ = ["RECIPIENT", "REQUEST", "WEBHOOK_SECRET", "Installation", "add_message", "at", "build", "many_vectors"]

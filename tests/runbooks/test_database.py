@@ -36,14 +36,14 @@ def cause(result: RunbookResult) -> str | None:
     return result.cause.check if result.cause else None
 
 
-@pytest.mark.parametrize(
-    ("problem", "change"),
-    [
-        ("connection", ("host=", "host=/nowhere")),
-        ("password", ("//postgres:", "//nobody:")),
-        ("name", ("/test_", "/no_such_test_")),
-    ],
-)
+REACHED = [
+    ("connection", ("host=", "host=/nowhere")),
+    ("password", ("//postgres:", "//nobody:")),
+    ("name", ("/test_", "/no_such_test_")),
+]
+
+
+@pytest.mark.parametrize(("problem", "change"), REACHED)
 async def test_a_database_that_cannot_be_reached(
     installation: Installation, database_url: str, problem: str, change: tuple[str, str]
 ):

@@ -1,64 +1,11 @@
 """The runbook names each cause of jobs that do not run."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
-
-import pytest
 
 from proofdesk.jobs import schedules
+from tests.runbooks.faults_scheduler import OPENAI, SLUG
 from tests.runbooks.installation import Installation
-
-SLUG = "scheduler-worker-failing"
-LOST = (
-    "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, heartbeat_at, started_at)"
-    " VALUES (%(project)s, %(account_scope)s, 'chatwoot_sync', 'schedule', 'running', now() - interval '1 hour', now())"
-)
-OPENAI = '{"upstream": {"service": "openai", "method": "POST", "endpoint": "/v1/embeddings", "status": 401}}'
-
-FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
-    "an old schema": ("database", lambda i: i.sql("DELETE FROM schema_migrations WHERE name LIKE '0005%%'")),
-    "no worker": ("worker", lambda i: i.sql("DELETE FROM procrastinate_workers")),
-    "a silent worker": (
-        "worker",
-        lambda i: i.sql("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'"),
-    ),
-    "a lost run": ("lost-runs", lambda i: i.sql(LOST)),
-    "no source": ("sources", lambda i: (i.set(chatwoot_account_id=None), i.sql("DELETE FROM project_sources"))),
-    "a paused schedule": (
-        "paused",
-        lambda i: i.sql(
-            "UPDATE scheduled_jobs SET status = 'paused', paused_cause = 'workers_lost',"
-            " last_error = 'Ten workers were lost.' WHERE job_type = 'chatwoot_sync'"
-        ),
-    ),
-    "a failed run": ("runs", lambda i: i.failed_run("embeddings_run", "The key was refused.", OPENAI)),
-    "a schedule with an error": (
-        "last-errors",
-        lambda i: i.sql("UPDATE scheduled_jobs SET last_error = 'It broke.' WHERE job_type = 'chatwoot_sync'"),
-    ),
-    "an overdue schedule": (
-        "overdue",
-        lambda i: i.sql("UPDATE scheduled_jobs SET next_run_at = now() - interval '1 hour'"),
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_the_runbook_names_the_cause(installation: Installation, fault: str):
-    cause, plant = FAULTS[fault]
-    applied = installation.rows("SELECT name, applied_at FROM schema_migrations")
-    plant(installation)
-    try:
-        result = await installation.run(SLUG)
-    finally:
-        for name, when in applied:
-            installation.sql(
-                "INSERT INTO schema_migrations VALUES (%(name)s, %(at)s) ON CONFLICT DO NOTHING", name=name, at=when
-            )
-    assert result.cause is not None and result.cause.check == cause, result
-    assert result.verdict == "problem" and result.fixes
 
 
 async def test_a_dead_worker_goes_before_what_it_causes(installation: Installation):

@@ -2,67 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import psutil
 import pytest
-from pydantic import SecretStr
 
 from proofdesk import __version__
 from proofdesk.database.pool import Database
 from proofdesk.jobs import schedules, worker, worker_processes
 from proofdesk.jobs.outcomes import current_runner
+from tests.runbooks.faults_workers import OLD, SLUG
 from tests.runbooks.installation import Installation
-
-SLUG = "scheduler-worker-failing"
-OLD = "UPDATE worker_runs SET finished_at = now() - interval '3 days' WHERE job_type = '{}'"
-STUCK = (
-    "INSERT INTO worker_runs (project_id, account_scope_id, job_type, trigger, status, runner, started_at,"
-    " progressed_at, heartbeat_at) VALUES (%(project)s, %(account_scope)s, 'chatwoot_sync', 'schedule', 'running',"
-    " 'desk:4711:1.00', now() - interval '2 hours', now() - interval '1 hour', now())"
-)
-
-
-def worker_with(**settings: Any) -> Callable[[Installation], None]:
-    """Return a fault: the worker runs with other settings."""
-    return lambda i: i.set_worker(**(i.settings | settings))
-
-
-FAULTS: dict[str, tuple[str, Callable[[Installation], Any]]] = {
-    "a worker with another token": ("worker-settings", worker_with(chatwoot_api_token=SecretStr("other"))),
-    "a worker with another model": ("worker-settings", worker_with(embedding_model="text-embedding-3-large")),
-    "a worker of another version": (
-        "worker-settings",
-        lambda i: i.sql("UPDATE worker_processes SET version = '0.0.1'"),
-    ),
-    "a run without progress": ("stuck-runs", lambda i: i.sql(STUCK)),
-    "a next run in a year": (
-        "next-runs",
-        lambda i: i.sql("UPDATE scheduled_jobs SET next_run_at = now() + interval '1 year'"),
-    ),
-    "a sync of three days ago": ("age", lambda i: i.sql(OLD.format("chatwoot_sync"))),
-    "embeddings of three days ago": ("age", lambda i: i.sql(OLD.format("embeddings_run"))),
-    "nothing was ever sent": (
-        "age",
-        lambda i: i.sql("UPDATE projects SET created_at = now() - interval '1 day'"),
-    ),
-    "a schedule that is gone": ("age", lambda i: i.sql("DELETE FROM scheduled_jobs WHERE job_type = 'chatwoot_sync'")),
-    "a pause that nobody made": (
-        "paused",
-        lambda i: i.sql("UPDATE scheduled_jobs SET status = 'paused' WHERE job_type = 'chatwoot_sync'"),
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_the_runbook_names_the_cause(installation: Installation, fault: str):
-    cause, plant = FAULTS[fault]
-    plant(installation)
-    result = await installation.run(SLUG)
-    assert result.cause is not None and result.cause.check == cause, result
-    assert result.fixes[0].command or result.fixes[0].path
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ REQUEST = RequestContext(
     origin="https://desk.example.com",
 )
 WEBHOOK_SECRET = "only-telegram-knows-this"
+RECIPIENT = "ada@example.com"
 
 
 @dataclass
@@ -149,6 +150,21 @@ async def build(
     installation.sql("INSERT INTO telegram_owner (user_id, chat_id, name) VALUES (4711, 4711, 'Ada Lovelace')")
     tg.hook = TelegramWebhook("https://desk.example.com/auth/telegram/webhook", WEBHOOK_SECRET)
     return installation
+
+
+def add_message(installation: Installation, smtp_url: str) -> None:
+    """Configure email, and insert one approved message that is due."""
+    installation.set(smtp_url=SecretStr(smtp_url), smtp_from="desk@example.com")
+    installation.sql(
+        "INSERT INTO outbound_messages (project_id, account_scope_id, channel, recipient_ref, payload, evidence_refs,"
+        " idempotency_key, request_hash, max_retries, created_by, status, approved_by, approved_at, approved_hash,"
+        " next_attempt_at) VALUES (%(project)s, %(account_scope)s, 'email', %(to)s, %(payload)s::jsonb, '[]', 'k', '',"
+        " 5, 'ben', 'approved', 'ben', now(), sha256(convert_to(jsonb_build_array('email'::text, %(to)s::text,"
+        " %(payload)s::jsonb)::text, 'UTF8')), now())",
+        to=RECIPIENT,
+        payload='{"subject": "About your lamp", "text": "It is repaired and waits for you."}',
+    )
+    installation.outbound_id = installation.rows("SELECT id FROM outbound_messages")[0][0]
 
 
 def many_vectors(installation: Installation) -> None:

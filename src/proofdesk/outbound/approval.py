@@ -105,7 +105,7 @@ async def _change_state(
 ) -> OutboundMessage:
     """Change the state of a locked message and record the event. Raises `InvalidState`."""
     if not await change(conn, scope, message.id):
-        raise InvalidState(f"A {message.status} message cannot be {_PARTICIPLES[verb]}.", message)
+        raise InvalidState(f"{messages.name_by_status(message)} cannot be {_PARTICIPLES[verb]}.", message)
     await events.record(
         conn,
         scope.actor,

@@ -49,7 +49,7 @@ async def edit(
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
         if message.status not in EDITABLE:
-            raise InvalidState(f"A {message.status} message cannot be edited.", message)
+            raise InvalidState(f"{messages.name_by_status(message)} cannot be edited.", message)
         if read_hash is not None and read_hash != message.content_hash:
             author = await version_queries.fetch_author(conn, scope, outbound_id)
             raise MessageEdited(f"{author} edited this message after you opened it. Nothing was changed.")

@@ -39,6 +39,12 @@ class InvalidState(Conflict):
         super().__init__(text, details={"status": message.status, "last_error": message.last_error, **details})
 
 
+def name_by_status(message: OutboundMessage) -> str:
+    """Return "An approved message", "A blocked message"."""
+    word = message.status.partition("_")[0]
+    return f"{'An' if word == 'approved' else 'A'} {word} message"
+
+
 @dataclass(frozen=True)
 class MessageDetails:
     """A message with its attempts, the present policy of its recipient, its audit events and its earlier versions.

@@ -125,7 +125,7 @@ async def claim_message(db: Database, scope: Scope, outbound_id: UUID, terms: Cl
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
         if message.next_attempt_at is None:
-            raise InvalidState(f"A {message.status} message cannot be sent: {_advice(message)}", message)
+            raise InvalidState(f"{messages.name_by_status(message)} cannot be sent: {_advice(message)}", message)
         now = await attempt_queries.fetch_current_time(conn)
         if message.scheduled_at is not None and message.scheduled_at > now:
             raise InvalidState(f"The message is scheduled for {message.scheduled_at:%Y-%m-%dT%H:%M:%SZ}.", message)

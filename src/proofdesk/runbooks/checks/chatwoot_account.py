@@ -7,7 +7,7 @@ from proofdesk.projects import source_queries
 from proofdesk.runbooks import facts, fixes, probes, queries
 from proofdesk.runbooks.checks.chatwoot_failures import NOT_REACHED, RETRY_LATER, describe_failure
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
-from proofdesk.runbooks.findings import Observation, fail, ok, skip, warn
+from proofdesk.runbooks.findings import Fix, Observation, fail, ok, skip, warn
 
 
 async def check_account(context: RunbookContext) -> Observation:
@@ -16,7 +16,8 @@ async def check_account(context: RunbookContext) -> Observation:
     missing = [str(account) for account in required_accounts if account not in roles]
     if missing:
         own = ", ".join(map(str, roles)) or "none"
-        return fail(f"The token's user does not belong to account {', '.join(missing)}. Their accounts: {own}.")
+        observed = f"The token's user does not belong to account {', '.join(missing)}. Their accounts: {own}."
+        return fail(observed, None, await _unbind(context, missing[0]))
     if not required_accounts:
         return skip("No account is configured.")
     return ok(f"The token's user belongs to account {', '.join(map(str, required_accounts))}.")
@@ -95,6 +96,17 @@ async def check_inboxes(context: RunbookContext) -> Observation:
     if missing:
         return fail(f"Inbox {', '.join(missing)} does not exist, or the token cannot see it.")
     return ok(f"All {len(bound)} bound inboxes exist.")
+
+
+async def _unbind(context: RunbookContext, account_id: str) -> Fix | None:
+    """Return the fix that unbinds a source of this account, None if the account is the default one."""
+    bound = await context.load_once(facts.load_sources) if context.scope else []
+    source = next((s for s in bound if str(s.account_id) == account_id), None)
+    if source is None or context.scope is None:
+        return None
+    label = f"Unbind {source.external_id}, then bind an account of the token's user."
+    path = f"/projects/{context.scope.project_id}/sources/{source.id}"
+    return Fix(label, "DELETE", path, None, f"proofdesk source unbind {source.external_id}")
 
 
 async def _roles(context: RunbookContext) -> dict[int, str]:

@@ -8,7 +8,7 @@ NOT_REACHED = "An earlier check failed."
 _SLOW = fixes.set_variable("CHATWOOT_TIMEOUT_SECONDS", "to a higher number, or find out why Chatwoot is slow")
 _ADDRESS = fixes.set_variable("CHATWOOT_BASE_URL", "to the scheme, host and port of Chatwoot")
 _PROXY = Fix(
-    "Let the proxy in front of Chatwoot pass requests to /api/ without a login or a page of its own.",
+    "Correct CHATWOOT_BASE_URL if it is not Chatwoot's address, or let the proxy in front of it pass /api/.",
     command='curl -sSi -H "Api-Access-Token: $CHATWOOT_API_TOKEN" "$CHATWOOT_BASE_URL/api/v1/profile"',
 )
 _PAY = Fix("Settle the plan or the state of the account in Chatwoot, then run the Sync job.", command="proofdesk sync")

@@ -94,7 +94,12 @@ async def check_batch_size(context: RunbookContext) -> Observation:
     if isinstance(failed_batch_size, int):
         observed += f" The last failed run sent {failed_batch_size} texts."
         if run and run.status == "failed" and failed_batch_size > 1 and status in _TOO_LARGE:
-            return fail(f"{observed} The provider responded {status}: {run.error}")
+            is_lowered = size < failed_batch_size
+            return fail(
+                f"{observed} The provider responded {status}: {run.error}",
+                "The last run sent more texts than the provider accepts." if is_lowered else None,
+                fixes.EMBED if is_lowered else None,
+            )
     lowered = (run.meta.get("result") or {}).get("batch_lowered_to") if run and run.meta else None
     if isinstance(lowered, int) and lowered < size:
         return warn(f"EMBED_BATCH_SIZE is {size}, but the last run had to reduce it to {lowered}.")

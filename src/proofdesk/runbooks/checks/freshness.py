@@ -61,8 +61,13 @@ async def check_stuck_runs(context: RunbookContext) -> Observation:
         return ok("Every running job makes progress.")
     run = stuck[0]
     text = f"{run.job_type}, run {run.id}, has made no progress for {_duration(run.idle_seconds)}."
-    cancel = Fix("Cancel the run. The next one continues where it stopped.", "POST", f"/jobs/runs/{run.id}/cancel", {})
-    return fail(f"{text} It is executed by {_process(run)}.", text, cancel)
+    host, number, *_ = f"{run.runner}::".split(":")
+    end = Fix(
+        f"End process {number} on {host}, then start a worker. The run continues there.",
+        command=f"kill -9 {number}; {fixes.RESTART}",
+        destructive=True,
+    )
+    return fail(f"{text} Process {number} on {host} executes it.", f"{text} Process {number} on {host} hangs.", end)
 
 
 async def load_active_runs(context: RunbookContext) -> list[queries.ActiveRun]:
@@ -119,11 +124,6 @@ def _longest_wait(schedule: Schedule) -> float:
     return 1.1 * max(schedule.cadence_seconds, schedules.MAX_RETRY_DELAY) + 60
 
 
-def _process(run: queries.ActiveRun) -> str:
-    host, number, *_ = f"{run.runner}::".split(":")
-    return f"process {number} on {host}"
-
-
 def _duration(seconds: float) -> str:
     for size, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
@@ -172,5 +172,5 @@ STUCK = Check(
     "Every running job made progress within 15 minutes.",
     "A running job makes no progress.",
     check_stuck_runs,
-    Fix("Cancel the run. The next one continues where it stopped.", "POST", "/jobs/runs/{run_id}/cancel", {}),
+    Fix("End the process, then start a worker. The run continues there.", command="kill -9 PID", destructive=True),
 )

@@ -1,6 +1,7 @@
 """Outbound blocked or failing: checks one message or all unsent messages, from their gates to the worker."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from proofdesk.jobs import catalog
@@ -134,14 +135,17 @@ async def check_channel_reachable(context: RunbookContext) -> Observation:
 async def check_unknown_outcomes(context: RunbookContext) -> Observation:
     """Check that the outcome of every attempt is known."""
 
-    def unknown(h: UnsentMessage) -> bool:
+    def lost(h: UnsentMessage) -> bool:
         last = h.attempts[-1] if h.attempts else None
-        lost = last is not None and last.outcome is None and context.now() - last.started_at > _LATE_AFTER
-        return h.message.last_error == _UNKNOWN or lost
+        return last is not None and last.outcome is None and context.now() - last.started_at > _LATE_AFTER
 
-    return await unsent_messages.check_none(
+    def unknown(h: UnsentMessage) -> bool:
+        return (h.message.status == "failed" and h.message.last_error == _UNKNOWN) or lost(h)
+
+    observation = await unsent_messages.check_none(
         context, unknown, "the outcome of the last attempt is unknown", "The outcome of every attempt is known."
     )
+    return replace(observation, fix=_SETTLE) if await _any(context, lost) else observation
 
 
 async def check_retries(context: RunbookContext) -> Observation:
@@ -217,6 +221,12 @@ def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
 
 
 _RETRY = Fix("Fix the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
+_SETTLE = Fix(
+    "Send due messages. This also ends the attempts that a lost worker began.", "POST", "/outbound/process", {}
+)
+_UNSCHEDULE = Fix(
+    "Wait, or remove the time from the message and approve it again.", "PATCH", "/outbound/{id}", {"scheduled_at": None}
+)
 _OPT_IN = Fix(
     "Record an explicit opt-in with a reason or evidence. Then create a new draft from the message.",
     "POST",
@@ -274,14 +284,12 @@ RUNBOOK = Runbook(
               check_retries, _RETRY, alerts="never"),
         Check("provider", "Provider", "The provider accepts the message.",
               "The provider rejected the message (`provider_error`). It will be retried.", check_provider,
-              Fix("Fix the payload or the provider, then send due messages.", "POST", "/outbound/process", {}),
-              alerts="never"),
+              _RETRY, alerts="never"),
         Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in the window.",
               "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap,
               _CAP, alerts="never"),
         Check("scheduled", "Scheduled time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              check_scheduled_time, Fix("Wait, or send the message now.", "POST", "/outbound/{id}/send", {}),
-              alerts="never"),
+              check_scheduled_time, _UNSCHEDULE, alerts="never"),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
               check_schedule, Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),
               alerts="never"),

@@ -67,7 +67,8 @@ async def check_schedule_errors(context: RunbookContext) -> Observation:
     """Check that no schedule has an error."""
     failing = [s for s in await context.load_once(freshness.load_schedules) if s.last_error and s.status == "active"]
     if failing:
-        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing))
+        cause = f"{failing[0].job_type} keeps failing: {failing[0].last_error}"
+        return fail("; ".join(f"{s.job_type}: {s.last_error}" for s in failing), cause, _run_again(failing[0].job_type))
     return ok("No active schedule has an error.")
 
 
