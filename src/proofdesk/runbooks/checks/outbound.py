@@ -9,7 +9,7 @@ from proofdesk.outbound import kill_switch
 from proofdesk.outbound.channels.registry import REQUIRED_SETTINGS
 from proofdesk.outbound.gates import CAP_REACHED, OPTED_OUT, REPLIED, UNCONFIRMED
 from proofdesk.runbooks import fixes, outbound_evidence, probes, unsent_messages
-from proofdesk.runbooks.checks import database, freshness, scheduler, workers
+from proofdesk.runbooks.checks import database, freshness, outbound_fixes, scheduler, workers
 from proofdesk.runbooks.context import RunbookContext
 from proofdesk.runbooks.findings import Check, EvidenceSection, Fix, Observation, Runbook, fail, ok, skip, warn
 from proofdesk.runbooks.unsent_messages import UnsentMessage
@@ -128,7 +128,7 @@ async def check_channel_reachable(context: RunbookContext) -> Observation:
     if not channels:
         return skip("No message waits for a channel.")
     errors = [error for channel in sorted(channels) if (error := await probes.probe_channel(context, channel))]
-    fix = _CHATWOOT if channels == {"chatwoot"} else None  # another runbook explains it
+    fix = outbound_fixes.CHATWOOT if channels == {"chatwoot"} else None  # another runbook explains it
     return fail(" ".join(errors), None, fix) if errors else ok(f"Reachable: {', '.join(sorted(channels))}.")
 
 
@@ -145,7 +145,7 @@ async def check_unknown_outcomes(context: RunbookContext) -> Observation:
     observation = await unsent_messages.check_none(
         context, unknown, "the outcome of the last attempt is unknown", "The outcome of every attempt is known."
     )
-    return replace(observation, fix=_SETTLE) if await _any(context, lost) else observation
+    return replace(observation, fix=outbound_fixes.SETTLE) if await _any(context, lost) else observation
 
 
 async def check_retries(context: RunbookContext) -> Observation:
@@ -220,31 +220,6 @@ def _first(messages: Iterable[UnsentMessage]) -> list[UnsentMessage]:
     return list(messages)[: unsent_messages.MAX_NAMED]
 
 
-_RETRY = Fix("Fix the cause, then retry the message.", "POST", "/outbound/{id}/retry", {})
-_SETTLE = Fix(
-    "Send due messages. This also ends the attempts that a lost worker began.", "POST", "/outbound/process", {}
-)
-_UNSCHEDULE = Fix(
-    "Wait, or remove the time from the message and approve it again.", "PATCH", "/outbound/{id}", {"scheduled_at": None}
-)
-_OPT_IN = Fix(
-    "Record an explicit opt-in with a reason or evidence. Then create a new draft from the message.",
-    "POST",
-    "/outbound/opt-out",
-    {"contact_global_id": "…", "channel": "…", "opted_out": False, "reason": "…"},
-)
-_ALLOW = Fix("Read the reason. Then allow sending again.", "POST", "/outbound/kill-switch", {"on": False})
-_AFRESH = Fix("Read the reply, then create a new draft.", "POST", "/outbound/{id}/redraft", {})
-_CHATWOOT = Fix(
-    "Run the runbook of Sync: it says why Chatwoot does not answer.", "POST", "/runbooks/chatwoot-sync-fails/run"
-)
-_CAP = Fix(
-    "Wait until the window ends, or change the cap.",
-    "POST",
-    "/outbound/opt-out",
-    {"contact_global_id": "…", "channel": "…", "frequency_cap": 5},
-)
-
 RUNBOOK = Runbook(
     slug="outbound-blocked",
     title="Outbound delivery blocked or failing",
@@ -257,15 +232,16 @@ RUNBOOK = Runbook(
               Fix("Select the project, and copy the id from the list of messages.", "GET", "/outbound"),
               alerts="never"),
         Check("kill-switch", "Kill switch", "Nobody stopped all sending.", "A person stopped all sending.",
-              check_kill_switch, _ALLOW, alerts="never"),
+              check_kill_switch, outbound_fixes.ALLOW, alerts="never"),
         Check("opted-out", "Opt-out", "The recipient did not opt out (`opted_out`).",
-              "The recipient opted out, so no message is sent to them.", check_opt_out, _OPT_IN, alerts="never"),
+              "The recipient opted out, so no message is sent to them.", check_opt_out,
+              outbound_fixes.OPT_IN, alerts="never"),
         Check("replied", "Reply", "The recipient did not reply after the approval (`stop_on_reply`).",
               "The recipient replied after the approval, so the message was stopped: it may no longer fit.",
-              check_reply, _AFRESH, alerts="never"),
+              check_reply, outbound_fixes.AFRESH, alerts="never"),
         Check("last-look", "Last look", "Chatwoot answers what contacts wrote until now (`reply_unconfirmed`).",
               "Chatwoot could not be asked whether the contact has replied, so the message waits and is retried.",
-              check_last_look, _CHATWOOT, alerts="symptom"),
+              check_last_look, outbound_fixes.CHATWOOT, alerts="symptom"),
         Check("approval", "Approval", "The message is approved in its current form.",
               "The message is not approved, or it was changed after the approval.", check_approval,
               Fix("Read and approve the message.", "POST", "/outbound/{id}/approve", {}), alerts="never"),
@@ -281,15 +257,15 @@ RUNBOOK = Runbook(
                                      "/outbound/{id}/retry", {})),
         Check("retries", "Retries", "`retry_count` is below `max_retries`.",
               "The message failed permanently: its retries are used up, or the provider rejects it for good.",
-              check_retries, _RETRY, alerts="never"),
+              check_retries, outbound_fixes.RETRY, alerts="never"),
         Check("provider", "Provider", "The provider accepts the message.",
               "The provider rejected the message (`provider_error`). It will be retried.", check_provider,
-              _RETRY, alerts="never"),
+              outbound_fixes.RETRY, alerts="never"),
         Check("cap", "Frequency cap", "The recipient got fewer messages than `frequency_cap` in the window.",
               "The recipient's frequency cap is reached (`frequency_cap_reached`).", check_frequency_cap,
-              _CAP, alerts="never"),
+              outbound_fixes.CAP, alerts="never"),
         Check("scheduled", "Scheduled time", "`scheduled_at` has passed.", "The message is scheduled for later.",
-              check_scheduled_time, _UNSCHEDULE, alerts="never"),
+              check_scheduled_time, outbound_fixes.UNSCHEDULE, alerts="never"),
         Check("paused", "Schedule", f"`{_JOB}` is `active` in `scheduled_jobs`.", "Sending is paused.",
               check_schedule, Fix("Resume the schedule.", "PATCH", f"/jobs/scheduler/{_JOB}", {"status": "active"}),
               alerts="never"),
