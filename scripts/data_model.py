@@ -28,6 +28,7 @@ AREAS = {
     " contact_merges outbound_deliveries telegram_moves kill_switches outbound_rules suppressions",
     "Jobs": "scheduled_jobs worker_runs worker_processes run_totals schema_migrations",
     "Incidents": "incidents incident_notifications backups",
+    "Digests": "digest_subscriptions digest_deliveries",
     "Audit and evidence": "audit_events audit_heads evidence_items",
 }
 _INTRODUCTION = """\

@@ -16,6 +16,7 @@ OWNERS = {
     "chatwoot": "cw_contacts cw_conversations cw_inboxes cw_messages sync_quarantine sync_watermarks",
     "commitments": "calendar_feeds commitments",
     "database": "backups schema_migrations",
+    "digests": "digest_deliveries digest_subscriptions",
     "evidence": "evidence_items",
     "incidents": "incident_notifications incidents",
     "indexing": "rag_chunks rag_models rag_vectors search_postings",

@@ -79,6 +79,12 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "detail": lambda _: "a detail",
     "incident_id": lambda w: str(w.project_id),  # of the incident in `worlds`
     "state": lambda _: "open",
+    **dict.fromkeys(["daily", "weekly"], lambda _: True),
+    **dict.fromkeys(["/digest.daily", "/digest.weekly"], lambda _: "1"),
+    "cadence": lambda _: "daily",
+    "email": lambda _: "ada@example.com",
+    "telegram": lambda _: False,
+    "/digest.telegram": lambda _: "",
     "on": lambda _: True,
     "all_projects": lambda _: False,
     "send_unconfirmed": lambda _: True,

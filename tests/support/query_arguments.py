@@ -27,6 +27,7 @@ from proofdesk.commitments.commitment_queries import CommitmentFilter
 from proofdesk.commitments.register_queries import NewCommitment, Resolution
 from proofdesk.conversations import queries as conversation_queries
 from proofdesk.core.ids import GlobalId
+from proofdesk.digests.queries import DigestSubscription
 from proofdesk.evidence.queries import CitedRow
 from proofdesk.incidents.notification_queries import NewNotification
 from proofdesk.incidents.queries import Incident
@@ -326,6 +327,12 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "state": _always(None),
     "attempt": _always(1),
     "retry_after": _always(None),
+    # Digests
+    "subscription": _always(DigestSubscription(True, True, "a@example.com", False)),
+    "cadence": _always("daily"),
+    "ends_at": _always(datetime(2100, 1, 1, tzinfo=UTC)),
+    "delivery_id": lambda w: w.project_id,
+    "delivery_status": _always("failed"),
     # Runbooks and lists
     "purposes": _always(["login"]),
     "text": lambda w: f"Somebody {w.word}",

@@ -142,6 +142,10 @@ def _fill(conn: psycopg.Connection, owner: ProjectOwner, member_id: UUID, word: 
         " now(), now())",
         "INSERT INTO incident_notifications (project_id, account_scope_id, incident_id, channel, kind, number, status)"
         " VALUES (%(project)s, %(account_scope)s, %(project)s, 'email', 'opened', 1, 'pending')",
+        "INSERT INTO digest_subscriptions (project_id, account_scope_id, user_id, daily, weekly, email, telegram)"
+        " VALUES (%(project)s, %(account_scope)s, %(member)s, true, false, 'a@example.com', false)",
+        "INSERT INTO digest_deliveries (project_id, account_scope_id, id, user_id, cadence, channel, ends_at, status)"
+        " VALUES (%(project)s, %(account_scope)s, %(project)s, %(member)s, 'daily', 'email', '2020-01-01', 'pending')",
         "INSERT INTO outbound_rules (project_id, account_scope_id) VALUES (%(project)s, %(account_scope)s)",
         "INSERT INTO answers (project_id, account_scope_id, id, asked_by, question, status, mode, sentences)"
         " VALUES (%(project)s, %(account_scope)s, %(project)s, 'somebody', %(word)s, 'answered', 'extractive',"

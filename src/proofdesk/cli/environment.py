@@ -12,8 +12,8 @@ from proofdesk.accounts import accounts
 from proofdesk.audit import events
 from proofdesk.cli import output
 from proofdesk.database import embedded, migrate
+from proofdesk.digests.observers import OBSERVERS
 from proofdesk.errors import Conflict
-from proofdesk.incidents.observers import OBSERVERS
 from proofdesk.jobs.resources import Resources, open_resources
 from proofdesk.projects import projects
 from proofdesk.projects import scope as project_scope

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from proofdesk import logging, settings
 from proofdesk.dashboard import process_metrics
 from proofdesk.dashboard.database_metrics import MetricsCache
+from proofdesk.digests.observers import OBSERVERS
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import api, compression, errors, middleware, routing, webhooks
 from proofdesk.http.cookies import clear_session_cookies, session_token
@@ -28,7 +29,6 @@ from proofdesk.http.errors import INTERNAL_ERROR, HttpError
 from proofdesk.http.responses import failure
 from proofdesk.http.web import assets, error_pages, routers
 from proofdesk.incidents import watching
-from proofdesk.incidents.observers import OBSERVERS
 from proofdesk.indexing.embeddings import factory
 from proofdesk.jobs import resources
 from proofdesk.settings import Settings

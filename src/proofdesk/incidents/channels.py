@@ -16,6 +16,7 @@ from proofdesk.outbound.channels.email.channel import EmailChannel
 from proofdesk.outbound.channels.interface import ChannelMessage
 
 TIMEOUT_SECONDS = 20.0
+_MAX_TELEGRAM_LENGTH = 4000
 ID_HEADER = "X-Proofdesk-Notification"
 
 Send = Callable[[ClaimedNotification], Awaitable[object]]
@@ -36,7 +37,7 @@ class _NoUnsubscribeLinks:
 async def configured_channels(resources: Resources) -> Mapping[str, Send]:
     """Return what sends a notification through each configured channel. An attempt raises when it fails."""
     settings, channels = resources.settings, dict[str, Send]()
-    if resources.bot is not None and (chat_id := await _owner_chat(resources)) is not None:
+    if resources.bot is not None and (chat_id := await owner_chat(resources)) is not None:
         channels["telegram"] = _telegram(resources, chat_id)
     if settings.notify_email is not None and settings.smtp_url is not None:
         channels["email"] = _mail(resources, settings.notify_email)
@@ -45,7 +46,8 @@ async def configured_channels(resources: Resources) -> Mapping[str, Send]:
     return channels
 
 
-async def _owner_chat(resources: Resources) -> int | None:
+async def owner_chat(resources: Resources) -> int | None:
+    """Return the Telegram chat of the owner, if their account is bound."""
     binding = await telegram.fetch_owner_binding(resources.db, resources.settings)
     return binding.chat_id if binding else resources.settings.telegram_owner_id
 
@@ -54,7 +56,7 @@ def _telegram(resources: Resources, chat_id: int) -> Send:
     async def send(notification: ClaimedNotification) -> None:
         assert resources.bot is not None, "the channel is configured"
         body = texts.body(notification, resources.settings.public_url)
-        await resources.bot.send(chat_id, f"{texts.heading(notification)}\n\n{body}")
+        await resources.bot.send(chat_id, shorten(f"{texts.heading(notification)}\n\n{body}"))
 
     return send
 
@@ -65,17 +67,23 @@ def _mail(resources: Resources, recipient: str) -> Send:
         payload = {"subject": subject, "text": texts.body(notification, resources.settings.public_url)}
         # The id becomes the Message-ID: a mailbox that gets a second copy after a crash recognises it.
         message = ChannelMessage(notification.id, notification.incident_id, recipient, payload)
-        async with aclosing(_open_mail(resources)) as channel:
+        async with aclosing(open_mail(resources)) as channel:
             await channel.send(message)
 
     return send
 
 
-def _open_mail(resources: Resources) -> EmailChannel:
+def open_mail(resources: Resources) -> EmailChannel:
+    """Return the channel of mails to people who operate Proofdesk: without links to unsubscribe."""
     settings = resources.settings
     assert settings.smtp_url is not None and settings.smtp_from is not None, "the channel is configured"
     relay, sender = mail_relay.parse(settings.smtp_url.get_secret_value()), mail_relay.sender(settings.smtp_from)
     return EmailChannel(relay, sender, _NoUnsubscribeLinks(), timeout=settings.smtp_timeout_seconds)
+
+
+def shorten(text: str) -> str:
+    """Return a text of which Telegram accepts every character."""
+    return text if len(text) <= _MAX_TELEGRAM_LENGTH else f"{text[:_MAX_TELEGRAM_LENGTH]}…"
 
 
 def _webhook(resources: Resources, url: str) -> Send:

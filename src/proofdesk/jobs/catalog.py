@@ -113,7 +113,18 @@ WATCH = JobType(
     handler=pipeline.observe,
 )
 
-ALL = (SYNC, EMBED, COMMITMENTS, OUTBOUND, RECONCILE, WATCH, MAINTENANCE)
+DIGEST = JobType(
+    name="digest",
+    label="Digest",
+    unit="digest",
+    cadence_seconds=1800,
+    failure_code="internal_error",
+    runbook="scheduler-worker-failing",
+    description="Sends the daily and weekly digests to the users who asked for them.",
+    handler=pipeline.observe,
+)
+
+ALL = (SYNC, EMBED, COMMITMENTS, OUTBOUND, RECONCILE, WATCH, DIGEST, MAINTENANCE)
 """In the order in which pages list them."""
 _BY_NAME = {job.name: job for job in ALL}
 

@@ -5,7 +5,7 @@ reconcile:          chatwoot.reconcile → the same
 embed:              chunks → keyword terms → vectors → vector index
 extract_commitments: commitments
 send_due_messages:  outbound.delivery
-observe:            incidents
+observe:            incidents, digests
 maintain:           old runs, keyword terms, vector index, totals
 
 A handler reports its progress to the time slice of its run. Between batches or pages it asks whether the slice is over.

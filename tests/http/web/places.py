@@ -38,6 +38,7 @@ PAGES = (
     Look("jobs", "/jobs"),
     Look("audit", "/audit"),
     Look("incidents", "/incidents"),
+    Look("digest", "/digest"),
     Look("runbooks", "/runbooks"),
     Look("runbook", "/runbooks/search-returns-no-results", click=".card .button.main"),
     Look("projects", "/projects"),

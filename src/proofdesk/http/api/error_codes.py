@@ -95,6 +95,7 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     },
     "GET /v1/answers/{answer_id}": {404: "answer_not_found"},
     "POST /v1/answers/{answer_id}/feedback": {404: "answer_not_found"},
+    "PUT /v1/digest": {400: "invalid_digest", 403: "forbidden"},
     "POST /v1/incidents/{incident_id}/acknowledge": {404: "incident_not_found", 409: "incident_closed"},
     "POST /v1/runbooks/{slug}/run": {404: "runbook_not_found"},
     "GET /v1/runbooks/{slug}/evidence": {404: "runbook_not_found"},

@@ -9,6 +9,7 @@ from proofdesk.http.web import (
     composer,
     contacts,
     conversations,
+    digests,
     help,
     incidents,
     jobs,
@@ -56,6 +57,7 @@ ROUTERS = [
     audit.router,
     runbooks.router,
     incidents.router,
+    digests.router,
     help.router,
     unsubscribe.router,
 ]
