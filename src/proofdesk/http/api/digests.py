@@ -18,7 +18,7 @@ from proofdesk.http.schemas import row_schema, schema
 
 router = APIRouter(prefix="/v1/digest", tags=["digest"], route_class=JsonRoute)
 
-Cadence = Annotated[str, Query(description="daily or weekly.", json_schema_extra={"enum": list(content.LENGTHS)})]
+Cadence = Annotated[str, Query(description="daily or weekly.")]
 _BOOLEAN = json_schema(type="boolean")
 
 
