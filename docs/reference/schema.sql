@@ -1981,6 +1981,67 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE backups TO proofdesk_app;
 COMMENT ON TABLE backups IS 'Finished runs of `proofdesk backup`.';
 COMMENT ON COLUMN backups.error IS 'Why it failed; NULL: it succeeded.';
 
+-- Digests -------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE digest_subscriptions (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    daily boolean NOT NULL,
+    weekly boolean NOT NULL,
+    email text,
+    telegram boolean NOT NULL,
+    subscribed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT digest_subscriptions_check CHECK ((daily OR weekly)),
+    CONSTRAINT digest_subscriptions_check1 CHECK ((telegram OR (email IS NOT NULL))),
+    CONSTRAINT digest_subscriptions_email_check CHECK ((char_length(email) <= 320))
+);
+ALTER TABLE ONLY digest_subscriptions
+    ADD CONSTRAINT digest_subscriptions_pkey PRIMARY KEY (project_id, user_id);
+ALTER TABLE ONLY digest_subscriptions
+    ADD CONSTRAINT digest_subscriptions_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE ONLY digest_subscriptions
+    ADD CONSTRAINT digest_subscriptions_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_users(id) ON DELETE CASCADE;
+ALTER TABLE digest_subscriptions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON digest_subscriptions USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE digest_subscriptions TO proofdesk_app;
+COMMENT ON TABLE digest_subscriptions IS 'Users who want a digest of the project. Nobody has one without asking for it.';
+COMMENT ON COLUMN digest_subscriptions.telegram IS 'Whether it is sent to the Telegram account that is bound: the owner''s.';
+
+CREATE TABLE digest_deliveries (
+    project_id uuid NOT NULL,
+    account_scope_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    cadence text NOT NULL,
+    channel text NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    claimed_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    CONSTRAINT digest_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT digest_deliveries_cadence_check CHECK ((cadence = ANY (ARRAY['daily'::text, 'weekly'::text]))),
+    CONSTRAINT digest_deliveries_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'telegram'::text]))),
+    CONSTRAINT digest_deliveries_check CHECK (((status = 'sent'::text) = (sent_at IS NOT NULL))),
+    CONSTRAINT digest_deliveries_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'empty'::text, 'failed'::text, 'cancelled'::text])))
+);
+ALTER TABLE ONLY digest_deliveries
+    ADD CONSTRAINT digest_deliveries_pkey PRIMARY KEY (project_id, id);
+ALTER TABLE ONLY digest_deliveries
+    ADD CONSTRAINT digest_deliveries_project_id_user_id_cadence_channel_ends_a_key UNIQUE (project_id, user_id, cadence, channel, ends_at);
+ALTER TABLE ONLY digest_deliveries
+    ADD CONSTRAINT digest_deliveries_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+ALTER TABLE ONLY digest_deliveries
+    ADD CONSTRAINT digest_deliveries_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_users(id) ON DELETE CASCADE;
+ALTER TABLE digest_deliveries ENABLE ROW LEVEL SECURITY;
+CREATE POLICY project_isolation ON digest_deliveries USING ((project_id = ( SELECT current_project() AS current_project)));
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE digest_deliveries TO proofdesk_app;
+COMMENT ON TABLE digest_deliveries IS 'Digests that were due, each written before it is sent.';
+COMMENT ON COLUMN digest_deliveries.ends_at IS 'The end of the day or week that the digest is about.';
+COMMENT ON COLUMN digest_deliveries.status IS '`empty`: there was nothing to say. `cancelled`: the user may no longer open the project.';
+
 -- Audit and evidence --------------------------------------------------------------------------------------------------
 
 CREATE TABLE audit_events (
