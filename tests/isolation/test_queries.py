@@ -79,9 +79,8 @@ NO_SCOPE: dict[Query, str] = {
     project_queries.ensure_account_scope: "before there is a project",
     project_queries.insert_project: "before there is a project",
     project_queries.set_current_project: "sets the project that was just created",
-    project_queries.is_project_owner: "whether an actor is an owner of a project",
+    project_queries.find_entry: "whether an actor may enter a project, and their role",
     project_queries.get_user: "an account by name",
-    project_queries.add_member: "also for a project that was just created; row-level security requires its transaction",
     source_queries.may_bind: "whether the owner allows an actor to bind sources",
     source_queries.lock_account: "a lock",
     run_queries.active_runs_of: _SCHEDULER,
@@ -137,7 +136,7 @@ def test_query_functions_without_scope_are_listed():
 
 async def test_row_security_alone_isolates_every_query(db: Database, ours: World, theirs: World):
     """With the scope of another project, in a transaction of the own: as if the other project did not exist."""
-    nowhere = Scope(events.system_actor(), uuid4(), uuid4())
+    nowhere = Scope(events.system_actor(), uuid4(), uuid4(), "manager")
     leaks = {}
     for name, query in ALL:
         arguments = query_arguments.arguments_for(name, query, theirs)

@@ -98,7 +98,7 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     "name": lambda _: "Renamed",
     "wait": lambda _: 0,
     "mode": lambda _: "text",
-    "role": lambda _: "member",
+    "role": lambda _: "manager",
     "source_kind": lambda _: "chatwoot_inbox",
     # Runbooks and pages of the documentation belong to no project. The ids of "another project" do not exist.
     "slug": lambda w: "nonsense" if w.word == "bramble" else "search-returns-no-results",
@@ -279,8 +279,8 @@ def _restore(conn: psycopg.Connection, person: Person) -> None:
     )
     conn.execute("DELETE FROM project_members WHERE project_id = %s", [person.project_id])
     conn.execute(
-        "INSERT INTO project_members (project_id, account_scope_id, user_id)"
-        " SELECT id, account_scope_id, %s FROM projects WHERE id = %s",
+        "INSERT INTO project_members (project_id, account_scope_id, user_id, role)"
+        " SELECT id, account_scope_id, %s, 'manager' FROM projects WHERE id = %s",
         [person.id, person.project_id],
     )
     conn.execute("DELETE FROM sessions WHERE user_id = %s", [person.id])

@@ -16,7 +16,7 @@ from tests.support.projects import new_project
 
 
 def as_member(scope: Scope) -> Scope:
-    return Scope(Actor("mia", None, False), scope.project_id, scope.account_scope_id)
+    return Scope(Actor("mia", None, False), scope.project_id, scope.account_scope_id, "approver")
 
 
 async def test_nothing_is_sent_while_the_switch_is_on(desk: OutboundDesk):

@@ -98,7 +98,7 @@ async def test_members_see_the_project_until_they_are_removed(cast: Cast):
         assert (answer.status_code, answer.json()["error"]) == (404, "project_not_found")
     added = await cast.member.client.put(f"{names}/stranger", json={"role": "member"})
     assert [(m["username"], m["role"]) for m in added.json()["members"]] == [
-        ("member", "member"),
+        ("member", "manager"),
         ("stranger", "member"),
     ]
     assert added.json()["members"][1]["added_at"].endswith("Z") and await sees(cast.stranger)

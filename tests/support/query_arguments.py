@@ -222,6 +222,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     # Projects and jobs
     "name": lambda w: f"New {w.word}",
     "user_id": lambda w: w.member_id,
+    "role": lambda _: "viewer",
     "source_id": lambda w: w.source_id,
     "kind": _always("chatwoot_inbox"),
     "external_id": lambda w: f"7:{len(w.word)}",

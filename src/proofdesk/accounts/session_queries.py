@@ -24,9 +24,13 @@ class UserSession:
 
 @dataclass(frozen=True)
 class ActiveSession(UserSession):
-    """A session of a request. `account_scope_id` belongs to the active project; None if the user may not enter it."""
+    """A session of a request. `account_scope_id` and the user's `role` belong to the active project.
+
+    They are None if the user may not enter it.
+    """
 
     account_scope_id: UUID | None
+    role: str | None
 
 
 async def fetch_session(conn: Conn, id_hash: bytes, *, mark_seen: bool) -> ActiveSession | None:
@@ -37,7 +41,8 @@ async def fetch_session(conn: Conn, id_hash: bytes, *, mark_seen: bool) -> Activ
         """
         WITH found AS (
             SELECT s.id_hash, s.user_id, u.username, u.is_owner, s.csrf_token, s.active_project_id,
-                   s.created_at, s.last_seen_at, p.account_scope_id
+                   s.created_at, s.last_seen_at, p.account_scope_id,
+                   CASE WHEN u.is_owner THEN 'manager' ELSE member_role(p.id, u.id) END AS role
             FROM sessions s JOIN app_users u ON u.id = s.user_id AND u.disabled_at IS NULL
             LEFT JOIN projects p ON p.id = s.active_project_id AND p.archived_at IS NULL
               AND (u.is_owner OR p.id IN (SELECT memberships(u.id)))

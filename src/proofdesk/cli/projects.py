@@ -10,7 +10,7 @@ from proofdesk.cli.output import JsonOption, ProjectOption
 from proofdesk.errors import Invalid
 from proofdesk.jobs import new_projects
 from proofdesk.jobs.resources import Resources
-from proofdesk.projects import members, projects, scope, sources
+from proofdesk.projects import members, projects, roles, scope, sources
 from proofdesk.projects.projects import MAX_NAME_LENGTH, MIN_NAME_LENGTH
 from proofdesk.projects.queries import Member
 from proofdesk.projects.scope import ProjectOwner
@@ -75,14 +75,18 @@ def archive_project(project: Annotated[str, typer.Argument(help="Name or id of t
 
 
 @member_app.command("add")
-def add_member(username: Username, project: ProjectOption = None) -> None:
-    """Add a member to a project."""
+def add_member(
+    username: Username,
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(roles.ROLES)}.")] = "approver",
+    project: ProjectOption = None,
+) -> None:
+    """Add a member to a project, or change their role."""
 
     async def command(resources: Resources) -> None:
-        await members.add(resources.db, await _owned_project(resources, project), username)
+        await members.add(resources.db, await _owned_project(resources, project), username, role)
 
     environment.run_with_resources(command)
-    output.print_line(f"Added {username} to the project.")
+    output.print_line(f"Added {username} to the project as {roles.describe(role)}.")
 
 
 @member_app.command("remove")

@@ -119,7 +119,8 @@ async def project_reader(scope: Annotated[Scope | None, Depends(optional_project
 
 
 async def project_editor(scope: Annotated[Scope, Depends(project_reader)]) -> Scope:
-    """Return the scope of the active project, for changing its data. Every member may."""
+    """Return the scope of the active project, for changing its data. Raises `RoleRequired` for a viewer."""
+    scope.require("editor")
     return scope
 
 

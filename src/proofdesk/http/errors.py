@@ -69,6 +69,7 @@ def inherited_codes(route: APIRoute, method: str) -> Codes:
         (_depends_on(route, dependencies.optional_project), 409, "project_changed"),
         (_depends_on(route, dependencies.named_project), 400, "invalid_project_id"),
         (_depends_on(route, dependencies.named_project), 404, "project_not_found"),
+        (_depends_on(route, dependencies.project_editor), 403, "forbidden"),
         (_depends_on(route, dependencies.project_owner), 403, "forbidden"),
         (_depends_on(route, dependencies.owner), 403, "forbidden"),
         (bool(route.dependant.path_params), 404, "not_found"),  # an id with a slash is another path

@@ -50,6 +50,7 @@ async def list_failed(db: Database, scope: Scope, limit: int = MAX_LISTED) -> li
 
 async def skip(db: Database, scope: Scope, chunk_id: str) -> None:
     """Leave a failed chunk without an embedding; keywords still find it. Raises `FailedChunkNotFound` or `Invalid`."""
+    scope.require("editor")
     key = _parse(chunk_id)
     async with db.scoped(scope) as conn:
         if not await queries.skip(conn, scope, *key):
@@ -59,6 +60,7 @@ async def skip(db: Database, scope: Scope, chunk_id: str) -> None:
 
 async def retry(db: Database, scope: Scope, chunk_id: str) -> None:
     """Let the next run embed a failed chunk. Raises `FailedChunkNotFound` or `Invalid`."""
+    scope.require("editor")
     key = _parse(chunk_id)
     async with db.scoped(scope) as conn:
         if not await queries.retry(conn, scope, *key):

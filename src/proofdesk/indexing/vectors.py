@@ -95,6 +95,7 @@ async def count_chunks(db: Database, scope: Scope) -> ChunkCounts:
 
 async def retry_failed(db: Database, scope: Scope) -> int:
     """Make every failed chunk pending again and return how many."""
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         reset = await vector_queries.requeue_failed(conn, scope)
         if reset:

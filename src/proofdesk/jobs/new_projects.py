@@ -13,7 +13,7 @@ from proofdesk.projects.queries import Project
 async def create(
     db: Database, actor: Actor, name: str, *, scope_key: str | None = None, scope_name: str | None = None
 ) -> Project:
-    """Create a project with its schedules. Whoever creates it becomes its member.
+    """Create a project with its schedules. Whoever creates it becomes its manager.
 
     Raises `Invalid` (`invalid_name`) unless the name has 2 to 160 characters.
     """

@@ -63,6 +63,7 @@ async def request(
     queue_name: str = DEFAULT_QUEUE,
 ) -> RequestedRun:
     """Queue a run for the workers, or join the open one."""
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         requested = await _find_or_create(conn, scope, job_type, trigger, params or {}, queue_name)
     return requested or await request(db, scope, job_type, trigger, params, queue_name=queue_name)
@@ -127,6 +128,7 @@ async def cancel(db: Database, scope: Scope, run_id: UUID) -> Run:
 
     Raises `RunNotFound` and, when the run has ended, `RunIsOver`.
     """
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         run = await _get(conn, scope, run_id)
         error = f"Cancelled by {scope.actor.username}."

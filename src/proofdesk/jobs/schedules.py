@@ -46,6 +46,7 @@ async def change(
     db: Database, scope: Scope, job_type: str, *, status: str | None = None, cadence_seconds: int | None = None
 ) -> Schedule:
     """Pause or resume a job, or change its cadence (30 to 86,400 seconds). Raises `JobTypeNotFound`."""
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         before = await queries.lock_schedule(conn, scope, job_type)
         if before is None:

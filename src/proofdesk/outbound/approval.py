@@ -35,6 +35,7 @@ async def approve(
 
     Raises `OutboundNotFound`, `InvalidState`, `FourEyesRequired` or `InvalidEvidenceRef`.
     """
+    scope.require("approver")
     async with db.scoped(scope) as conn:
         draft = await messages.lock_message(conn, scope, outbound_id)
         if four_eyes and await version_queries.fetch_author(conn, scope, outbound_id) == scope.actor.username:
@@ -47,6 +48,7 @@ async def approve(
 
 async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:
     """Cancel a message that was not sent. Raises `OutboundNotFound` or `InvalidState`."""
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
         return await _change_state(conn, scope, message, approval_queries.cancel_message, "cancel")
@@ -58,6 +60,7 @@ async def retry(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessag
     A message whose delivery is unknown may arrive twice; the caller accepts that. A recipient whom its failure put on
     the suppression list is taken off. Raises `OutboundNotFound` or `InvalidState`.
     """
+    scope.require("approver")
     async with db.scoped(scope) as conn:
         message = await messages.lock_message(conn, scope, outbound_id)
         await suppressions.remove_of_message(conn, scope, outbound_id)
@@ -71,6 +74,7 @@ async def redraft(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMess
     Raises `OutboundNotFound`, `DuplicateOutbound` when another message holds its dedupe key now, or `InvalidState`: a
     recipient who opted out must be opted in first.
     """
+    scope.require("editor")
     try:
         return await _redraft(db, scope, outbound_id)
     except UniqueViolation as error:

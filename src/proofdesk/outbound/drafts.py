@@ -60,6 +60,7 @@ async def create(db: Database, scope: Scope, request: DraftRequest) -> tuple[Out
     Raises `InvalidChannel`, `InvalidRecipient`, `InvalidPayload`, `IdempotencyKeyRequired`, `InvalidEvidenceRef`,
     `IdempotencyConflict`, `DuplicateOutbound`, or `Invalid` for another field.
     """
+    scope.require("editor")
     draft = validate_request(request)
     while True:
         async with db.scoped(scope) as conn:

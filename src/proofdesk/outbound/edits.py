@@ -44,6 +44,7 @@ async def edit(
     `read_hash` is the content hash that the editor has read. Raises `OutboundNotFound`, `InvalidState`,
     `MessageEdited`, `InvalidRecipient`, `InvalidPayload`, `InvalidEvidenceRef`, or `Invalid` without a change.
     """
+    scope.require("editor")
     if not changes:
         raise Invalid(f"Name at least one of {', '.join(f'`{name}`' for name in FIELDS)}.")
     async with db.scoped(scope) as conn:

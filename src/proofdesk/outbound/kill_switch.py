@@ -47,6 +47,7 @@ async def switch(
 
     `all_projects` is for the owner of the installation. Raises `InvalidKillSwitch`, or `Denied` (`forbidden`).
     """
+    scope.require("approver")
     _validate(on, reason)
     if all_projects and not scope.actor.is_owner:
         raise Denied("Only the owner can stop the sending of all projects.", code="forbidden", status=403)

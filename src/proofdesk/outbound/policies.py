@@ -46,6 +46,7 @@ async def change_policy(
 
     Values may be of any type: this validates them. Raises `InvalidChannel`, `InvalidOptOut` or `InvalidEvidenceRef`.
     """
+    scope.require("editor")
     channel = registry.check_channel(channel)
     validate_update(contact, update, reason, evidence_refs)
     async with db.scoped(scope) as conn:

@@ -24,6 +24,7 @@ async def load_rules(db: Database, scope: Scope) -> OutboundRules:
 
 async def change_rules(db: Database, scope: Scope, send_unconfirmed: Any) -> OutboundRules:
     """Set whether messages are sent although Chatwoot cannot be asked for replies. Raises `InvalidRules`."""
+    scope.require("approver")
     if not isinstance(send_unconfirmed, bool):
         raise InvalidRules("`send_unconfirmed` must be true or false.")
     async with db.scoped(scope) as conn:

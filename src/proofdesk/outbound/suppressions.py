@@ -54,6 +54,7 @@ async def add(
 
     Values may be of any type: this validates them. Raises `InvalidChannel` or `InvalidSuppression`.
     """
+    scope.require("editor")
     channel = registry.check_channel(channel)
     if not isinstance(reason, str) or reason not in REASONS:
         raise InvalidSuppression(f"`reason` must be one of {', '.join(REASONS)}.")
@@ -69,6 +70,7 @@ async def add(
 
 async def remove(db: Database, scope: Scope, channel: Any, name: Any) -> Suppression:
     """Remove a suppression and return it. Raises `SuppressionNotFound`, `InvalidChannel` or `InvalidSuppression`."""
+    scope.require("editor")
     channel = registry.check_channel(channel)
     async with db.scoped(scope) as conn:
         resolved = await _resolve(conn, scope, channel, name)

@@ -29,7 +29,7 @@ class NewProjectScope:
 async def create(
     conn: Conn, actor: Actor, name: str, *, scope_key: str | None = None, scope_name: str | None = None
 ) -> Project:
-    """Create a project and set it as the project of the transaction. Whoever creates it becomes its member.
+    """Create a project and set it as the project of the transaction. Whoever creates it becomes its manager.
 
     Raises `Invalid` (`invalid_name`) unless the name has 2 to 160 characters. `jobs.new_projects.create` adds what
     every project has besides.
@@ -39,9 +39,9 @@ async def create(
     account_scope = await queries.ensure_account_scope(conn, key, (scope_name or key).strip()[:MAX_NAME_LENGTH])
     project = await queries.insert_project(conn, account_scope, name, actor.user_id)
     await queries.set_current_project(conn, project)
-    if actor.user_id is not None and not actor.is_owner:
-        await queries.add_member(conn, project.id, account_scope, actor.user_id)
     scope = NewProjectScope(project.id, account_scope)
+    if actor.user_id is not None and not actor.is_owner:
+        await queries.add_member(conn, scope, actor.user_id, "manager")
     payload = {"name": name, "account_scope_key": key}
     await events.record(conn, actor, "project.created", "project", project.id, scope=scope, payload=payload)
     return project

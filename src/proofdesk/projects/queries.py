@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from proofdesk.audit.events import Actor
+from proofdesk.audit.queries import EventScope
 from proofdesk.database.rows import Conn, execute, fetch_all, fetch_one, fetch_optional, fetch_value
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ class Project:
     name: str
     account_scope_id: UUID
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class ProjectEntry:
+    """A project that an actor may enter, and their role in it."""
+
+    project_id: UUID
+    account_scope_id: UUID
+    role: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,22 @@ async def get_visible_project(conn: Conn, actor: Actor, project_id: UUID) -> Pro
         WHERE id = %(project)s AND archived_at IS NULL
           AND (%(owner)s OR id IN (SELECT memberships(%(user)s)))
         """,
+        project=project_id,
+        owner=actor.is_owner,
+        user=actor.user_id,
+    )
+
+
+async def find_entry(conn: Conn, actor: Actor, project_id: UUID) -> ProjectEntry | None:
+    """Return a project with the role of the actor, if they may enter it. The owner may do what a manager may."""
+    return await fetch_optional(
+        conn,
+        ProjectEntry,
+        """
+        SELECT p.id AS project_id, p.account_scope_id, m.role
+        FROM projects p, LATERAL (
+            SELECT CASE WHEN %(owner)s THEN 'manager' ELSE member_role(p.id, %(user)s) END AS role) m
+        WHERE p.id = %(project)s AND p.archived_at IS NULL AND m.role IS NOT NULL""",
         project=project_id,
         owner=actor.is_owner,
         user=actor.user_id,
@@ -166,18 +192,6 @@ async def archive(conn: Conn, scope: "Scope") -> bool:
     )
 
 
-async def is_project_owner(conn: Conn, actor: Actor, project_id: UUID) -> bool:
-    """Return whether the actor is the owner of the installation or created the project."""
-    return actor.is_owner or bool(
-        await fetch_value(
-            conn,
-            "SELECT true FROM projects WHERE id = %(project)s AND created_by = %(user)s",
-            project=project_id,
-            user=actor.user_id,
-        )
-    )
-
-
 # Members ----------------------------------------------------------------------------------------------------------
 
 
@@ -205,18 +219,34 @@ async def get_user(conn: Conn, username: str) -> UserName | None:
     )
 
 
-async def add_member(conn: Conn, project_id: UUID, account_scope_id: UUID, user_id: UUID) -> bool:
+async def add_member(conn: Conn, scope: EventScope, user_id: UUID, role: str) -> bool:
     """Add a member. Return False if they are one already."""
     return bool(
         await execute(
             conn,
             """
-            INSERT INTO project_members (project_id, account_scope_id, user_id)
-            VALUES (%(project)s, %(account_scope)s, %(user)s) ON CONFLICT DO NOTHING""",
-            project=project_id,
-            account_scope=account_scope_id,
+            INSERT INTO project_members (project_id, account_scope_id, user_id, role)
+            VALUES (%(project)s, %(account_scope)s, %(user)s, %(role)s) ON CONFLICT DO NOTHING""",
+            project=scope.project_id,
+            account_scope=scope.account_scope_id,
             user=user_id,
+            role=role,
         )
+    )
+
+
+async def change_role(conn: Conn, scope: "Scope", user_id: UUID, role: str) -> str | None:
+    """Change the role of a member and return the previous one; None if it is the same."""
+    return await fetch_value(
+        conn,
+        """
+        WITH old AS (
+            SELECT role FROM project_members WHERE project_id = %(project)s AND user_id = %(user)s FOR NO KEY UPDATE)
+        UPDATE project_members m SET role = %(role)s FROM old
+        WHERE m.project_id = %(project)s AND m.user_id = %(user)s AND old.role <> %(role)s RETURNING old.role""",
+        project=scope.project_id,
+        user=user_id,
+        role=role,
     )
 
 

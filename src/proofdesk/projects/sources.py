@@ -68,9 +68,10 @@ async def load_readable_inboxes(db: Database, scope: Scope) -> ReadableInboxes:
 async def bind(db: Database, scope: Scope, kind: str, external_id: str) -> Source:
     """Bind an account (`"<account>"`) or an inbox (`"<account>:<inbox>"`) to the project.
 
-    Only the owner may, and users whom the owner allows. Raises `Invalid` for an invalid id, `BindingNotAllowed`,
-    `SourceAlreadyBound`, and `ProjectNotFound` when the project was archived.
+    Only the owner may, and managers whom the owner allows. Raises `Invalid` for an invalid id, `RoleRequired`,
+    `BindingNotAllowed`, `SourceAlreadyBound`, and `ProjectNotFound` when the project was archived.
     """
+    scope.require("manager")
     parse_external_id(kind, external_id)
     async with db.scoped(scope) as conn:
         if not await source_queries.may_bind(conn, scope.actor):
@@ -96,7 +97,8 @@ async def may_bind(db: Database, scope: Scope) -> bool:
 
 
 async def unbind(db: Database, scope: Scope, source_id: UUID) -> Source:
-    """Unbind a source and return it. Imported data stays. Raises `SourceNotFound`."""
+    """Unbind a source and return it. Imported data stays. Raises `SourceNotFound`, and `RoleRequired` below manager."""
+    scope.require("manager")
     async with db.scoped(scope) as conn:
         unbound = await source_queries.delete_sources(conn, scope, source_id)
         if not unbound:

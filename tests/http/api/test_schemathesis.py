@@ -66,8 +66,8 @@ def person(server: str, owner_conn: psycopg.Connection, tidy_url: str) -> Iterat
     assert row is not None
     somebody.project_id = row[0]
     owner_conn.execute(
-        "INSERT INTO project_members (project_id, account_scope_id, user_id)"
-        " SELECT id, account_scope_id, %s FROM projects",
+        "INSERT INTO project_members (project_id, account_scope_id, user_id, role)"
+        " SELECT id, account_scope_id, %s, 'manager' FROM projects",
         [somebody.id],
     )
     owner_conn.execute("UPDATE sessions SET active_project_id = %s", [row[0]])

@@ -12,7 +12,7 @@ from proofdesk.answers.asking import AnswerRequest
 from proofdesk.answers.questions import MAX_QUESTION_LENGTH
 from proofdesk.answers.register import MAX_COMMENT_LENGTH
 from proofdesk.http.api.search import FilterBody, search_filters
-from proofdesk.http.dependencies import Db, ProjectEditor, ProjectReader, Resources
+from proofdesk.http.dependencies import Db, ProjectReader, Resources
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import Offset, ShortLimit, json_schema
 from proofdesk.http.responses import JsonEnvelope, success
@@ -52,7 +52,7 @@ AnswerEnvelope = schema("AnswerEnvelope", answer=AnswerSchema, diagnosis=optiona
 
 
 @router.post("", summary="Ask a question", response_model=AnswerEnvelope)
-async def ask_question(resources: Resources, scope: ProjectEditor, body: QuestionBody) -> JsonEnvelope:
+async def ask_question(resources: Resources, scope: ProjectReader, body: QuestionBody) -> JsonEnvelope:
     """Sentences that quote messages, or `abstained` when the conversations do not say."""
     filters = search_filters(body.filters) if body.filters else SearchFilters()
     question = body.question if isinstance(body.question, str) else ""
@@ -84,6 +84,6 @@ async def get_answer(db: Db, scope: ProjectReader, answer_id: AnswerId) -> JsonE
 @router.post(
     "/{answer_id}/feedback", summary="Rate an answer", response_model=schema("AnswerRated", answer=AnswerSchema)
 )
-async def rate_answer(db: Db, scope: ProjectEditor, answer_id: AnswerId, body: FeedbackBody) -> JsonEnvelope:
+async def rate_answer(db: Db, scope: ProjectReader, answer_id: AnswerId, body: FeedbackBody) -> JsonEnvelope:
     """Stores whether the answer was useful."""
     return success(answer=await register.give_feedback(db, scope, answer_id, body.useful, body.comment))

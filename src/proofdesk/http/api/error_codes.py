@@ -44,7 +44,7 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
     "PUT /v1/projects/{project_id}/members/{username}": {404: "user_not_found"},
     "DELETE /v1/projects/{project_id}/members/{username}": {404: "member_not_found"},
     "POST /v1/projects/{project_id}/sources": {400: "invalid_source", 403: "forbidden", 409: "source_already_bound"},
-    "DELETE /v1/projects/{project_id}/sources/{source_id}": {404: "source_not_found"},
+    "DELETE /v1/projects/{project_id}/sources/{source_id}": {403: "forbidden", 404: "source_not_found"},
     "POST /v1/jobs/chatwoot/sync": _JOB,
     "POST /v1/jobs/chatwoot/reconcile": _JOB,
     "POST /v1/jobs/embeddings/run": {409: "job_cancelled", 502: "embeddings_job_failed", 503: "openai_not_configured"},

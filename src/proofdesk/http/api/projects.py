@@ -38,9 +38,9 @@ class ProjectNameBody(JsonBody):
 
 
 class MemberBody(JsonBody):
-    """The role of a member."""
+    """The role of a member. Absent: a new member is an approver (`member`), another keeps their role."""
 
-    role: Literal["member"] = "member"
+    role: Literal["viewer", "editor", "approver", "manager", "member"] | None = None
 
 
 class SourceBody(JsonBody):
@@ -77,7 +77,7 @@ async def list_projects(request: Request, db: Db, session: CurrentSession) -> Js
 
 @router.post("", summary="Create a project", response_model=schema("ProjectCreated", project=Project))
 async def create_project(request: Request, db: Db, session: CurrentSession, body: NewProjectBody) -> JsonEnvelope:
-    """You become its first member."""
+    """You become its manager."""
     project = await new_projects.create(
         db,
         actor(request, session),
@@ -103,7 +103,7 @@ async def select_project(db: Db, session: CurrentSession, scope: NamedProject) -
 
 @router.patch("/{project_id}", summary="Rename a project", response_model=schema("ProjectRenamed", project=Project))
 async def rename_project(db: Db, owned: OwnedProject, body: ProjectNameBody) -> JsonEnvelope:
-    """Allowed for the owner and for the member who created the project."""
+    """Allowed for the owner and for managers."""
     return success(project=await projects.rename(db, owned, body.name or ""))
 
 
@@ -132,13 +132,13 @@ async def list_members(db: Db, scope: NamedProject) -> JsonEnvelope:
 
 @router.put(
     "/{project_id}/members/{username}",
-    summary="Add a member",
+    summary="Add a member or change their role",
     tags=["members"],
     response_model=schema("MemberAdded", members=list[Member]),
 )
 async def add_member(db: Db, owned: OwnedProject, username: str, body: MemberBody) -> JsonEnvelope:
-    """Allowed for the owner and for the member who created the project."""
-    await members.add(db, owned, username)
+    """Allowed for the owner and for managers. `member` is the name of the approver in earlier clients."""
+    await members.add(db, owned, username, body.role)
     return success(members=await members.list_members(db, owned))
 
 
@@ -173,7 +173,7 @@ async def list_sources(db: Db, scope: NamedProject) -> JsonEnvelope:
     response_model=schema("SourceBound", source=SourceSchema),
 )
 async def bind_source(db: Db, scope: NamedProject, body: SourceBody) -> JsonEnvelope:
-    """A Chatwoot account or inbox belongs to at most one project."""
+    """For managers whom the owner allows to bind. A Chatwoot account or inbox belongs to at most one project."""
     source = await sources.bind(db, scope, body.source_kind, body.external_id)
     return success(201, source=to_answer(SourceSchema, source))
 
@@ -185,7 +185,7 @@ async def bind_source(db: Db, scope: NamedProject, body: SourceBody) -> JsonEnve
     response_model=schema("SourceUnbound", source=SourceSchema, message=str),
 )
 async def unbind_source(db: Db, scope: NamedProject, source_id: UuidText) -> JsonEnvelope:
-    """Ends the import. What was imported stays."""
+    """For managers. Ends the import. What was imported stays."""
     parsed_id = projects.parse_id(source_id)
     if parsed_id is None:
         raise sources.SourceNotFound("This project has no such source.")

@@ -14,7 +14,7 @@ from proofdesk.answers.answer_queries import AnswerFilter
 from proofdesk.answers.asking import AnswerRequest
 from proofdesk.errors import ProofdeskError
 from proofdesk.http import errors
-from proofdesk.http.dependencies import CurrentSession, OptionalProject, ProjectEditor, ProjectReader, Resources, Route
+from proofdesk.http.dependencies import CurrentSession, OptionalProject, ProjectReader, Resources, Route
 from proofdesk.http.web import answer_views, filters, layout, projects
 from proofdesk.http.web.filters import SearchForm
 from proofdesk.projects.scope import Scope
@@ -26,7 +26,7 @@ FilledIn = Annotated[SearchForm, Depends(filters.parse_form)]
 
 
 @router.post("/answers")
-async def ask_question(request: Request, resources: Resources, scope: ProjectEditor, form: FilledIn) -> Response:
+async def ask_question(request: Request, resources: Resources, scope: ProjectReader, form: FilledIn) -> Response:
     """Answer the query of the search form: as a stream for htmx, else on a page of its own."""
     question = AnswerRequest(form.q, filters.build_query(form).filters)
     if layout.wants_partial(request):
@@ -73,7 +73,7 @@ async def show_answer(
 
 @router.post("/answers/{answer_id}/feedback")
 async def rate_answer(
-    request: Request, resources: Resources, scope: ProjectEditor, answer_id: str, useful: Annotated[str, Form()] = ""
+    request: Request, resources: Resources, scope: ProjectReader, answer_id: str, useful: Annotated[str, Form()] = ""
 ) -> Response:
     """Store whether the answer was useful."""
     answer = await register.give_feedback(resources.db, scope, answer_id, {"yes": True, "no": False}.get(useful), None)

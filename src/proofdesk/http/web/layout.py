@@ -21,6 +21,7 @@ from proofdesk.errors import ProofdeskError
 from proofdesk.http import dependencies, errors
 from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
+from proofdesk.http.web.permissions import Permissions
 from proofdesk.incidents import incidents
 from proofdesk.projects import projects
 
@@ -155,11 +156,15 @@ def _navigation(path: str, counts: Mapping[str, int]) -> list[NavigationEntry]:
 
 def _common_values(request: Request) -> dict[str, Any]:
     """Return the values that every template may use."""
-    session: UserSession | None = request.scope.get(dependencies.SESSION)
+    session: ActiveSession | None = request.scope.get(dependencies.SESSION)
+    permissions = Permissions(session)
     return {
         "csrf_token": session.csrf_token if session else "",
         "project_id": str(session.active_project_id or "") if session else "",
         "username": session.username if session else "",
+        "may": permissions.may,
+        "may_submit": permissions.may_submit,
+        "may_open": permissions.may_open,
         "csrf_cookie": request.state.resources.settings.csrf_cookie_name,
     }
 

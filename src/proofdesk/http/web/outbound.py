@@ -49,6 +49,7 @@ DONE = {
 }
 GATED = ("draft", "approved", "failed", "blocked_opt_out")
 """States in which the gates are shown."""
+_ROLES = {"approve": "approver", "send": "approver", "retry": "approver"}
 
 
 @router.get("")
@@ -167,7 +168,7 @@ async def _render_message(
     gates = await preflight.check_gates(resources.db, scope, resources.outbound, message_id)
     refs = [details.outbound.recipient_ref, *([details.policy.contact_global_id] if details.policy else [])]
     contacts = await recipients.load_contacts(resources.db, scope, refs)
-    values = _values(details, gates) | {
+    values = _values(scope, details, gates) | {
         "row": outbound_views.message_row(details.outbound, contacts),
         "policy": outbound_views.policy_view(details.policy, contacts) if details.policy else None,
         "back": f"/outbound/{message_id}?done=policy",
@@ -179,7 +180,7 @@ async def _render_message(
     )
 
 
-def _values(details: MessageDetails, gates: Preflight) -> dict[str, Any]:
+def _values(scope: Scope, details: MessageDetails, gates: Preflight) -> dict[str, Any]:
     message = details.outbound
     is_gated = message.status in GATED
     sendable = gates.sendable_at if is_gated else None
@@ -190,7 +191,7 @@ def _values(details: MessageDetails, gates: Preflight) -> dict[str, Any]:
         "lights": outbound_views.gate_lights(gates.gates, message) if is_gated else [],
         "sendable": view_models.display_time(sendable) if sendable else None,
         "is_due": sendable is not None and all(g.passes for g in gates.gates),
-        "actions": _allowed(details),
+        "actions": {action for action in _allowed(details) if scope.may(_ROLES.get(action, "editor"))},
         "unknown": message.last_error == DELIVERY_UNKNOWN,
         "history": outbound_views.message_history(details.history, details.attempts),
         "versions": [outbound_views.version_view(version) for version in details.versions],

@@ -97,12 +97,30 @@ async def change_timezone(
 
 @router.post("/settings/members")
 async def add_member(
-    request: Request, db: Db, session: CurrentSession, project_scope: ProjectEditor, username: Text = ""
+    request: Request,
+    db: Db,
+    session: CurrentSession,
+    project_scope: ProjectEditor,
+    username: Text = "",
+    role: Text = "editor",
 ) -> Response:
     """Add a member to the active project."""
-    return await page.run_action(
-        request, session, members.add(db, await scope.require_owner(db, project_scope), username), "member"
-    )
+    action = members.add(db, await scope.require_owner(db, project_scope), username, role)
+    return await page.run_action(request, session, action, "member")
+
+
+@router.post("/settings/members/role")
+async def change_role(
+    request: Request,
+    db: Db,
+    session: CurrentSession,
+    project_scope: ProjectEditor,
+    username: Text = "",
+    role: Text = "",
+) -> Response:
+    """Change the role of a member of the active project."""
+    action = members.add(db, await scope.require_owner(db, project_scope), username, role)
+    return await page.run_action(request, session, action, "role")
 
 
 @router.post("/settings/members/remove")

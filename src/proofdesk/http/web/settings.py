@@ -16,7 +16,8 @@ from proofdesk.errors import Conflict, Denied, Invalid, NotFound, ProofdeskError
 from proofdesk.http import dependencies
 from proofdesk.http.dependencies import Config, CurrentSession, Db, Owner, Route
 from proofdesk.http.web import layout, view_models
-from proofdesk.projects import members, projects, scope, timezones
+from proofdesk.http.web.layout import Choice
+from proofdesk.projects import members, projects, roles, timezones
 from proofdesk.projects.scope import Scope
 from proofdesk.settings import Settings
 from proofdesk.settings import effective_values as shown_settings
@@ -38,7 +39,15 @@ DONE = {
     "renamed": "Project renamed.",
     "timezone": "Time zone changed.",
     "member": "Member added.",
+    "role": "Role changed.",
     "member_removed": "Member removed. They can no longer open the project.",
+}
+
+ROLE_LABELS = {
+    "viewer": "Viewer: read and search",
+    "editor": "Editor: also write drafts and run jobs",
+    "approver": "Approver: also approve and send",
+    "manager": "Manager: also members and sources",
 }
 
 
@@ -123,12 +132,13 @@ async def _project(db: Database, settings: Settings, project_scope: Scope) -> di
     own_zone = await timezones.load_own(db, project_scope)
     zones = {"": f"{settings.project_timezone} (default)"} | {name: name for name in timezones.list_names()}
     return {
-        "zones": [layout.Choice(name, label, name == (own_zone or "")) for name, label in zones.items()],
+        "zones": [Choice(name, label, name == (own_zone or "")) for name, label in zones.items()],
         "zone": own_zone or settings.project_timezone,
         "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
-        "kept": await scope.is_project_owner(db, project_scope),
+        "roles": [Choice(role, ROLE_LABELS[role], role == "editor") for role in roles.ROLES],
+        "kept": project_scope.may("manager"),
         "members": [
-            {"username": m.username, "added": view_models.display_time(m.added_at)}
+            {"username": m.username, "role": roles.describe(m.role), "added": view_models.display_time(m.added_at)}
             for m in await members.list_members(db, project_scope)
         ],
     }

@@ -14,7 +14,7 @@ from proofdesk.http.dependencies import CurrentSession, Db, NamedProject, Route
 from proofdesk.http.web import layout, view_models
 from proofdesk.http.web.layout import Choice
 from proofdesk.http.web.settings import Text
-from proofdesk.projects import projects, scope, sources
+from proofdesk.projects import projects, sources
 from proofdesk.projects.scope import Scope
 from proofdesk.projects.source_queries import Source
 
@@ -78,8 +78,8 @@ async def _render_sources(
         "id": str(project_scope.project_id),
         "name": next((p.name for p in visible if p.id == project_scope.project_id), ""),
         "active": project_scope.project_id == session.active_project_id,
-        "can_bind": await sources.may_bind(db, project_scope),
-        "can_manage": await scope.is_project_owner(db, project_scope),
+        "can_bind": project_scope.may("manager") and await sources.may_bind(db, project_scope),
+        "can_manage": project_scope.may("manager"),
         "error": error.message if error else "",
         **_holdings(await overview.load_contents(db, project_scope), available),
     }

@@ -150,6 +150,7 @@ async def send_now(
     Raises `OutboundNotFound`, `InvalidState`, `BlockedOptOut`, `BlockedStopOnReply`, `FrequencyCapReached`, or
     `SendFailed` when the channel did not accept it.
     """
+    scope.require("approver")
     sender = await sending.load_sender(db, scope, channels, options.retry_backoff)
     recipient = (await messages.get_message(db, scope, outbound_id)).recipient_ref
     terms = await _look(db, scope, sender, options, {recipient})
