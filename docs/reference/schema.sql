@@ -322,6 +322,13 @@ BEGIN
                    ' USING (project_id = (SELECT current_project()))', scoped);
 END $$;
 
+CREATE FUNCTION member_role(project uuid, person uuid) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER COST 5
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    SELECT role FROM project_members WHERE project_id = project AND user_id = person;
+$$;
+
 CREATE FUNCTION memberships(person uuid) RETURNS SETOF uuid
     LANGUAGE sql STABLE SECURITY DEFINER COST 5 ROWS 10
     SET search_path TO 'public', 'pg_temp'
@@ -702,7 +709,7 @@ CREATE TABLE project_members (
     user_id uuid NOT NULL,
     role text DEFAULT 'member'::text NOT NULL,
     added_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT project_members_role_check CHECK ((role = 'member'::text))
+    CONSTRAINT project_members_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'editor'::text, 'member'::text, 'approver'::text, 'manager'::text])))
 );
 ALTER TABLE ONLY project_members
     ADD CONSTRAINT project_members_pkey PRIMARY KEY (project_id, user_id);
@@ -714,7 +721,9 @@ CREATE INDEX project_members_user ON project_members USING btree (user_id);
 ALTER TABLE project_members ENABLE ROW LEVEL SECURITY;
 CREATE POLICY project_isolation ON project_members USING ((project_id = ( SELECT current_project() AS current_project)));
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE project_members TO proofdesk_app;
+GRANT UPDATE(role) ON TABLE project_members TO proofdesk_app;
 COMMENT ON TABLE project_members IS 'The members of a project. The owner may enter every project and is not listed.';
+COMMENT ON COLUMN project_members.role IS 'viewer, editor, approver or manager; member is the approver of earlier clients.';
 
 CREATE TABLE project_sources (
     project_id uuid NOT NULL,
