@@ -43,7 +43,7 @@ async def find_sources(
     include_private: bool,
 ) -> Sources:
     """Search for the question and read the conversations found."""
-    query = SearchQuery(question.text, top_k=_HITS, filters=filters)
+    query = SearchQuery(question.text, top_k=_HITS, filters=filters, is_literal=True)
     found = await results.search(db, scope, provider, settings, query)
     hits = [ids.parse(hit.conversation_global_id, "conversation") for hit in found.results]
     keys = dict.fromkeys((key.account_id, key.number) for key in hits)

@@ -42,6 +42,8 @@ def print_hits(search_results: SearchResults) -> None:
     """Print the hits, or why there are none."""
     if search_results.degraded:
         output.print_note(f"Searched by keyword only: {search_results.degraded}.")
+    for hint in search_results.hints:
+        output.print_note(hint)
     if search_results.diagnosis:
         return output.print_line(f"No hits. {search_results.diagnosis.message}")
     for number, hit in enumerate(search_results.results, 1):

@@ -7,6 +7,7 @@ from proofdesk.projects.scope import Scope
 from proofdesk.search import diagnosis_queries
 from proofdesk.search.diagnosis_queries import IndexCounts
 from proofdesk.search.query import SearchQuery
+from proofdesk.search.syntax import QueryFilters
 
 RUNBOOK = "search-returns-no-results"
 
@@ -19,6 +20,7 @@ MESSAGES = {
     "Text search works without one.",
     "no_match": "Nothing in this project matches. Try other or fewer words, or fewer filters.",
     "no_words": "The query holds no word or number to look for.",
+    "only_filters": "The query holds only filters. Add a word to look for.",
 }
 
 
@@ -38,7 +40,8 @@ async def diagnose(
     """Return the first cause that applies. `has_provider`: an embedding provider is configured."""
     counts = await diagnosis_queries.count_indexed(conn, scope)
     code = _code(counts, query, has_provider)
-    message = MESSAGES["no_words" if code == "no_match" and not has_terms else code]
+    without_terms = "only_filters" if query.parsed.filters != QueryFilters() else "no_words"
+    message = MESSAGES[without_terms if code == "no_match" and not has_terms else code]
     return SearchDiagnosis(code, message, RUNBOOK, asdict(counts))
 
 

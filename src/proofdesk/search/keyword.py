@@ -81,7 +81,7 @@ class ParsedQuery:
     @property
     def terms(self) -> list[str]:
         """The terms of these words in every language, and the terms that count conversations by language."""
-        of_words = (term for word in self.words for term in (*_terms_of(word), *tokenizer.prefix_term(word)))
+        of_words = (term for word in self.words for term in (*terms_of(word), *tokenizer.prefix_term(word)))
         of_languages = map(indexing_terms.language_term, languages.NAMES)
         of_tokens = (term for token in self.exact for term in token.terms)
         return sorted({indexing_terms.WHOLE, *of_languages, *of_words, *of_tokens})
@@ -100,7 +100,7 @@ async def weigh_terms(conn: Conn, parsed: ParsedQuery, statistics: IndexStatisti
         return NO_TERMS
     names = tuple(name for name in languages.NAMES if indexing_terms.language_term(name) in frequencies)
     words = [
-        _QueryWord(count, (*_terms_of(word, names), *tokenizer.prefix_term(word)), tokenizer.fold(word))
+        _QueryWord(count, (*terms_of(word, names), *tokenizer.prefix_term(word)), tokenizer.fold(word))
         for word, count in parsed.words.items()
     ]
     words += parsed.exact
@@ -117,7 +117,7 @@ def matching_words(terms: QueryTerms, vocabulary: set[str]) -> MatchWeights:
     beginnings = tuple({_beginning(term) for term in weights})
     matches: dict[str, tuple[int, float]] = {}
     for word in [w for w in vocabulary if _begins_like(w, beginnings)]:
-        for term in _terms_of(word, terms.languages):
+        for term in terms_of(word, terms.languages):
             if term in weights and weights[term][1] > matches.get(word, (0, 0.0))[1]:
                 matches[word] = weights[term]
     return matches
@@ -159,7 +159,7 @@ def _exact_tokens(text: str) -> list[_QueryWord]:
 
 
 @lru_cache(_CACHE_SIZE)
-def _terms_of(word: str, names: tuple[str, ...] = languages.NAMES) -> tuple[str, ...]:
+def terms_of(word: str, names: tuple[str, ...] = languages.NAMES) -> tuple[str, ...]:
     """Return the terms of a word in these languages."""
     latin = (name for name in (languages.DEFAULT, *names) if name != languages.CYRILLIC)
     of_word = sorted({languages.word_language(word, name) for name in latin})

@@ -23,11 +23,34 @@ CONVERSATION_FILTER = sql.SQL("""
     AND (%(contact)s::bigint IS NULL OR c.contact_id = %(contact)s)
     AND (%(account)s::bigint IS NULL OR c.account_id = %(account)s)
     AND (%(labels)s::text[] IS NULL OR c.labels && %(labels)s)
-    AND (%(status)s::text IS NULL OR c.status = %(status)s)""")
+    AND (%(status)s::text IS NULL OR c.status = %(status)s)
+    AND (%(query_labels)s::text[] IS NULL OR c.labels && %(query_labels)s)
+    AND (%(inbox_names)s::text[] IS NULL OR (
+        SELECT i.name ILIKE ANY (%(inbox_names)s) OR i.inbox_id::text = ANY (%(inbox_names)s) FROM cw_inboxes i
+        WHERE i.project_id = c.project_id AND i.account_id = c.account_id AND i.inbox_id = c.inbox_id LIMIT 1))
+    AND (%(contact_names)s::text[] IS NULL OR (
+        SELECT concat_ws(chr(10), p.name, p.email, p.phone_number, p.identifier) ILIKE ANY (%(contact_names)s)
+        FROM cw_contacts p
+        WHERE p.project_id = c.project_id AND p.account_id = c.account_id AND p.contact_id = c.contact_id LIMIT 1))
+    AND (%(required_terms)s::text[] IS NULL OR (c.account_id, c.conversation_id) IN (
+        SELECT t.account_id, t.conversation_id
+        FROM unnest(%(required_words)s::int[], %(required_terms)s::text[]) w (word, term)
+        JOIN search_postings t ON t.project_id = %(project)s AND t.term = w.term
+        GROUP BY t.account_id, t.conversation_id HAVING count(DISTINCT w.word) = %(required_count)s))
+    AND (%(excluded_terms)s::text[] IS NULL OR (c.account_id, c.conversation_id) NOT IN (
+        SELECT t.account_id, t.conversation_id
+        FROM unnest(%(excluded)s::int[], %(excluded_sizes)s::int[], %(excluded_words)s::int[],
+            %(excluded_terms)s::text[]) w (number, size, word, term)
+        JOIN search_postings t ON t.project_id = %(project)s AND t.term = w.term
+        GROUP BY w.number, w.size, t.account_id, t.conversation_id HAVING count(DISTINCT w.word) = w.size))""")
 CHUNK_FILTER = sql.SQL("""
     (%(from)s::timestamptz IS NULL OR k.created_at >= %(from)s)
     AND (%(to)s::timestamptz IS NULL OR k.created_at <= %(to)s)
-    AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)""")
+    AND (%(sender)s::text IS NULL OR k.sender_type = %(sender)s)
+    AND (%(phrases)s::text[] IS NULL OR k.text ~* ALL (%(phrases)s))
+    AND (%(authors)s::text[] IS NULL OR (
+        SELECT coalesce(nullif(k.quoted_from, ''), s.sender_name) ILIKE ANY (%(authors)s) FROM cw_messages s
+        WHERE s.project_id = k.project_id AND s.account_id = k.account_id AND s.message_id = k.message_id LIMIT 1))""")
 NO_FILTER = sql.SQL("true")
 CHUNKS = sql.SQL("rag_chunks k")
 CHUNKS_OF_CONVERSATIONS = sql.SQL("""
@@ -42,7 +65,11 @@ NEAREST_SETTING = "proofdesk.near"
 
 @dataclass(frozen=True)
 class FilterParams:
-    """The filters of a search as parameters of statements. None means that a filter is not set."""
+    """The filters of a search as parameters of statements. None means that a filter is not set.
+
+    `inbox_names`, `contact_names` and `authors` are patterns of ILIKE, `phrases` regular expressions. A conversation
+    must have one of the terms of each of the `required` words, and for none of the `excluded` ones all its words.
+    """
 
     inboxes: list[int] | None = None
     account: int | None = None
@@ -53,17 +80,32 @@ class FilterParams:
     since: datetime | None = None
     until: datetime | None = None
     sender: str | None = None
+    query_labels: list[str] | None = None
+    inbox_names: list[str] | None = None
+    contact_names: list[str] | None = None
+    authors: list[str] | None = None
+    phrases: list[str] | None = None
+    required: Sequence[Sequence[str]] = ()
+    excluded: Sequence[Sequence[Sequence[str]]] = ()
 
     @property
     def filters_conversations(self) -> bool:
         """Whether a filter on conversations is set."""
-        filters = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
-        return any(value is not None for value in filters)
+        of_form = (self.account, self.conversation, self.contact, self.inboxes, self.labels, self.status)
+        of_query = (
+            self.query_labels,
+            self.inbox_names,
+            self.contact_names,
+            self.required or None,
+            self.excluded or None,
+        )
+        return any(value is not None for value in (*of_form, *of_query))
 
     @property
     def filters_chunks(self) -> bool:
         """Whether a filter on chunks is set."""
-        return any(value is not None for value in (self.since, self.until, self.sender))
+        filters = (self.since, self.until, self.sender, self.authors, self.phrases)
+        return any(value is not None for value in filters)
 
     @property
     def is_set(self) -> bool:
@@ -83,6 +125,31 @@ class FilterParams:
             "from": self.since,
             "to": self.until,
             "sender": self.sender,
+            "query_labels": self.query_labels,
+            "inbox_names": self.inbox_names,
+            "contact_names": self.contact_names,
+            "authors": self.authors,
+            "phrases": self.phrases,
+            **self._term_params,
+        }
+
+    @property
+    def _term_params(self) -> dict[str, Any]:
+        required = [(word, term) for word, terms in enumerate(self.required) for term in terms]
+        excluded = [
+            (number, len(words), word, term)
+            for number, words in enumerate(self.excluded)
+            for word, terms in enumerate(words)
+            for term in terms
+        ]
+        return {
+            "required_words": [word for word, _ in required],
+            "required_terms": [term for _, term in required] or None,
+            "required_count": len(self.required),
+            "excluded": [number for number, *_ in excluded],
+            "excluded_sizes": [size for _, size, *_ in excluded],
+            "excluded_words": [word for *_, word, _ in excluded],
+            "excluded_terms": [term for *_, term in excluded] or None,
         }
 
 

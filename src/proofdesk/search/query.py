@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from proofdesk.core.ids import GlobalId
 from proofdesk.errors import Invalid
+from proofdesk.indexing import tokenizer
 from proofdesk.projects.scope import Scope
+from proofdesk.search import text_filters
 from proofdesk.search.queries import FilterParams
+from proofdesk.search.syntax import ParsedText, QueryFilters, Sender, parse_text
 
 SearchMode = Literal["hybrid", "vector", "text"]
-Sender = Literal["contact", "agent"]
 
 MAX_QUERY_LENGTH = 4000  # characters
 DEFAULT_HITS, MAX_HITS = 10, 50
@@ -67,9 +70,24 @@ class SearchFilters:
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """A query: its text, the maximal number of hits, the mode and the filters."""
+    """A query: its text, the maximal number of hits, the mode and the filters.
+
+    The text may hold filters, phrases and excluded words, unless it `is_literal`.
+    """
 
     text: str
     top_k: int = DEFAULT_HITS
     mode: SearchMode = "hybrid"
     filters: SearchFilters = field(default_factory=SearchFilters)
+    is_literal: bool = False
+
+    @cached_property
+    def parsed(self) -> ParsedText:
+        """The text to search for, the filters in the text, and hints about what is no filter."""
+        text = tokenizer.clean(self.text).strip()
+        return ParsedText(text, QueryFilters()) if self.is_literal else parse_text(text)
+
+    def filter_params(self, scope: Scope) -> FilterParams | None:
+        """Return both kinds of filters as parameters, or None when no chunk can pass them."""
+        params = self.filters.as_params(scope)
+        return params and text_filters.narrow(params, self.parsed.filters)

@@ -8,7 +8,7 @@ Conversations are ranked, since their messages are understood together. Chunks a
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +63,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResults:
-    """The hits of a search. `degraded` says what was not available, `diagnosis` why there are no hits."""
+    """The hits of a search. `degraded` says what was not available, `diagnosis` why there are no hits.
+
+    `hints` tell which parts of the query look like filters and were searched as text.
+    """
 
     results: list[Hit]
     embedding_model: str | None
@@ -71,6 +74,7 @@ class SearchResults:
     took_ms: dict[str, float]
     degraded: str | None = None
     diagnosis: SearchDiagnosis | None = None
+    hints: list[str] = field(default_factory=list[str])
 
 
 async def search(
@@ -82,8 +86,8 @@ async def search(
     `EmbeddingUnavailable` when the provider fails and the mode is `vector`.
     """
     started = time.perf_counter()
-    text = tokenizer.clean(query.text).strip()
-    filters, has_terms = query.filters.as_params(scope), bool(tokenizer.words(text))
+    text = query.parsed.text
+    filters, has_terms = query.filter_params(scope), bool(tokenizer.words(text))
     embedded, hits, explanation, degraded = EmbeddedQuery(), list[RankedHit](), None, False
     if filters is not None and has_terms:
         request = SearchRequest(scope, query, filters, text, _ef_search(settings, query))
@@ -106,6 +110,7 @@ async def search(
         },
         degraded="embedding_unavailable" if degraded else None,
         diagnosis=explanation,
+        hints=list(query.parsed.hints),
     )
 
 

@@ -1,5 +1,7 @@
 """The JSON of search. The quality of its results is tested in tests/search."""
 
+from typing import Any
+
 import psycopg
 import pytest
 
@@ -69,3 +71,14 @@ async def test_an_empty_answer_has_a_diagnosis(searchable: Cast):
     assert empty["diagnosis"].keys() == {"code", "message", "runbook", "counts"}
     missed = (await searchable.member.client.post("/search", json={"query": "xylophone", "mode": "text"})).json()
     assert missed["diagnosis"]["code"] == "no_match"
+
+
+async def test_filters_in_the_query_and_hints_about_others(searchable: Cast):
+    async def ask(query: str) -> dict[str, Any]:
+        body = {"query": query, "mode": "text", "topK": 50}
+        return (await searchable.member.client.post("/search", json=body)).json()
+
+    answer = await ask("delivery refund password label:login")
+    assert {hit["conversation_id"] for hit in answer["results"]} == {102} and "hints" not in answer
+    answer = await ask("refund colour:green")
+    assert answer["results"] and "`colour:` is not a filter" in answer["hints"][0]

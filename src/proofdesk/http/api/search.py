@@ -80,6 +80,7 @@ SearchAnswer = schema(
     results=list[HitSchema],
     took_ms=dict[str, float],
     degraded=optional_field(str),
+    hints=optional_field(list[str]),
     diagnosis=optional_field(dict[str, Any]),
 )
 
@@ -89,7 +90,11 @@ async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -
     """Hits by keyword and by embedding. `diagnosis` explains an empty result."""
     query = _search_query(body)
     search_results = await results.search(resources.db, scope, resources.provider, resources.settings, query)
-    optional = {"degraded": search_results.degraded, "diagnosis": search_results.diagnosis}
+    optional = {
+        "degraded": search_results.degraded,
+        "diagnosis": search_results.diagnosis,
+        "hints": search_results.hints or None,
+    }
     return success(
         query=query.text,
         topK=query.top_k,

@@ -105,6 +105,7 @@ def _results(form: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) 
         "hit_count": len(hits),
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
+        "hints": answer.hints if answer else [],
         "diagnosis": _diagnosis(form, answer),
         "chips": filters.filter_chips(form, inboxes),
         "more_url": filters.search_url(replace(form, k=filters.MAX_RESULTS, open=""))

@@ -115,7 +115,7 @@ async def check_probe_search(context: RunbookContext) -> Observation:
         return skip("No message is indexed.")
     resources = context.resources
     response = await results.search(
-        resources.db, context.required_scope, resources.provider, context.settings, SearchQuery(query)
+        resources.db, context.required_scope, resources.provider, context.settings, SearchQuery(query, is_literal=True)
     )
     if not response.results:
         return fail("Search does not find a message by its own first words.")
