@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -70,10 +71,11 @@ def _let_a_day_pass(conn: psycopg.Connection) -> None:
 
 
 def test_digest_is_due_at_seven_and_on_mondays():
-    assert content.last_end("daily", TUESDAY) == datetime(2026, 11, 30, 7, tzinfo=UTC)
-    assert content.last_end("daily", TUESDAY + timedelta(minutes=1)) == datetime(2026, 12, 1, 7, tzinfo=UTC)
-    assert content.last_end("weekly", TUESDAY) == datetime(2026, 11, 30, 7, tzinfo=UTC)
-    assert content.last_end("weekly", TUESDAY - timedelta(days=1)) == datetime(2026, 11, 23, 7, tzinfo=UTC)
+    assert content.last_end("daily", TUESDAY, UTC) == datetime(2026, 11, 30, 7, tzinfo=UTC)
+    assert content.last_end("daily", TUESDAY + timedelta(minutes=1), UTC) == datetime(2026, 12, 1, 7, tzinfo=UTC)
+    assert content.last_end("weekly", TUESDAY, UTC) == datetime(2026, 11, 30, 7, tzinfo=UTC)
+    assert content.last_end("weekly", TUESDAY - timedelta(days=1), UTC) == datetime(2026, 11, 23, 7, tzinfo=UTC)
+    assert content.last_end("daily", TUESDAY, ZoneInfo("Europe/Berlin")) == datetime(2026, 12, 1, 6, tzinfo=UTC)
 
 
 async def test_counts_of_a_digest_equal_the_database(
@@ -82,8 +84,15 @@ async def test_counts_of_a_digest_equal_the_database(
     owner_conn.execute(
         "UPDATE outbound_messages SET updated_at = now(), next_attempt_at = NULL WHERE status = 'failed'"
     )
-    digest = await content.compose(db, ours.owner, "daily", datetime.now(UTC))
+    owner_conn.execute("UPDATE commitments SET due = (now() AT TIME ZONE 'UTC')::date - 1")
+    owner_conn.execute(
+        "INSERT INTO commitments SELECT (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(),"
+        " 'quote', 'another', 'due', (now() AT TIME ZONE 'UTC')::date + 1))).* FROM commitments c"
+    )
+    digest = await content.compose(db, ours.owner, "daily", datetime.now(UTC), "UTC")
     expected: dict[str, Any] = {
+        "Promises overdue": "SELECT count(*) FROM commitments WHERE project_id = %(id)s AND due < now()::date",
+        "Promises due": "SELECT count(*) FROM commitments WHERE project_id = %(id)s AND due >= now()::date",
         "Unanswered": "SELECT 1",  # the open one of the stories ends with the contact's words
         "Incidents": "SELECT count(*) FROM incidents WHERE project_id = %(id)s AND state = 'open'",
         "Blocked or failed": "SELECT count(*) FROM outbound_messages WHERE project_id = %(id)s"
@@ -103,12 +112,12 @@ async def test_counts_of_a_digest_equal_the_database(
 async def test_answered_conversation_does_not_wait(db: Database, project: Scope, owner_conn: psycopg.Connection):
     stories.insert_conversations(owner_conn, project.project_id)
     now = datetime.now(UTC)
-    assert [s.title for s in (await content.compose(db, project, "daily", now)).sections] == ["Unanswered"]
+    assert [s.title for s in (await content.compose(db, project, "daily", now, "UTC")).sections] == ["Unanswered"]
     owner_conn.execute(
         "UPDATE cw_messages SET message_type = 'outgoing', sender_type = 'agent', private = false WHERE message_id ="
         " (SELECT max(message_id) FROM cw_messages WHERE conversation_id = 101)"
     )
-    assert (await content.compose(db, project, "daily", now)).sections == []
+    assert (await content.compose(db, project, "daily", now, "UTC")).sections == []
 
 
 async def test_digest_is_sent_once_to_those_who_asked(

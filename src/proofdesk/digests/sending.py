@@ -17,7 +17,7 @@ from proofdesk.errors import NotFound, ProofdeskError, Unavailable
 from proofdesk.incidents import channels
 from proofdesk.jobs.resources import Resources
 from proofdesk.outbound.channels.interface import ChannelMessage
-from proofdesk.projects import projects
+from proofdesk.projects import projects, timezones
 from proofdesk.projects import scope as scopes
 from proofdesk.projects.scope import Scope
 
@@ -33,16 +33,18 @@ _BATCH = 50
 async def send_digests(resources: Resources, scope: Scope) -> dict[str, Any]:
     """Send what is due in a project. Return how many digests were sent."""
     now = datetime.now(UTC)
+    default_timezone = resources.settings.project_timezone
     async with resources.db.scoped(scope) as conn:
+        zone = await timezones.load(conn, scope, default_timezone)
         for cadence in content.LENGTHS:
-            end = content.last_end(cadence, now)
+            end = content.last_end(cadence, now, zone)
             if now - end < _LATEST:
                 await queries.insert_due(conn, scope, cadence, end)
         due = await queries.claim_due(conn, scope, LEASE_SECONDS, _BATCH)
     if not due:
         return {"processed": 0}
     periods = {(each.cadence, each.ends_at) for each in due}
-    digests = {period: await content.compose(resources.db, scope, *period) for period in periods}
+    digests = {period: await content.compose(resources.db, scope, *period, default_timezone) for period in periods}
     names = {p.id: p.name for p in await projects.list_visible(resources.db, scope.actor)}
     name = names.get(scope.project_id, "")
     sent = await asyncio.gather(*(_send(resources, scope, each, digests, name) for each in due))

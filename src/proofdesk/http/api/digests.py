@@ -10,7 +10,7 @@ from proofdesk.digests import content, subscriptions
 from proofdesk.digests.content import DigestLine
 from proofdesk.digests.queries import DigestSubscription
 from proofdesk.errors import Invalid
-from proofdesk.http.dependencies import Db, ProjectReader
+from proofdesk.http.dependencies import Config, Db, ProjectReader
 from proofdesk.http.json_routes import JsonBody, JsonRoute
 from proofdesk.http.parameters import json_schema
 from proofdesk.http.responses import JsonEnvelope, success
@@ -62,11 +62,11 @@ class DigestSchema(BaseModel):
     summary="Preview the digest",
     response_model=schema("DigestPreview", subscription=SubscriptionSchema | None, digest=DigestSchema),
 )
-async def preview(db: Db, scope: ProjectReader, cadence: Cadence = "daily") -> JsonEnvelope:
+async def preview(db: Db, settings: Config, scope: ProjectReader, cadence: Cadence = "daily") -> JsonEnvelope:
     """What it would say if it were sent now, and how you get it. Sections without items are left out."""
     if cadence not in content.LENGTHS:
         raise Invalid(f"`cadence` must be one of {', '.join(content.LENGTHS)}.")
-    digest = await content.compose(db, scope, cadence, datetime.now(UTC))
+    digest = await content.compose(db, scope, cadence, datetime.now(UTC), settings.project_timezone)
     return success(subscription=await subscriptions.load(db, scope), digest=digest)
 
 

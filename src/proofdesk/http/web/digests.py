@@ -63,9 +63,9 @@ async def _render(
     scope = dependencies.active_scope(request, session)
     if scope is None:
         return await projects.render_projects(request, session)
-    db = request.state.resources.db
+    db, settings = request.state.resources.db, request.state.resources.settings
     cadence = cadence if cadence in content.LENGTHS else "daily"
-    digest = await content.compose(db, scope, cadence, datetime.now(UTC))
+    digest = await content.compose(db, scope, cadence, datetime.now(UTC), settings.project_timezone)
     values: dict[str, Any] = {
         "sections": digest.sections,
         "cadences": [Choice(f"/digest?cadence={name}", name.capitalize(), name == cadence) for name in content.LENGTHS],
