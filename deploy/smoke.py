@@ -59,12 +59,13 @@ def main() -> int:
     """Run every step. Return the exit status."""
     parser = argparse.ArgumentParser(description="Smoke test of a running Proofdesk. It sends no message.")
     parser.add_argument("address", help="URL of Proofdesk, such as https://proofdesk.example.org")
-    parser.add_argument("--project", help="name of the project to use; it is created if it does not exist")
+    parser.add_argument("--project", help="name of the project to use")
+    parser.add_argument("--create", action="store_true", help="create the project if it does not exist")
     parser.add_argument("--source", help="source to bind if the project has none, such as 1 or 1:5")
     parser.add_argument("--query", default="invoice", help="query to search for")
     parser.add_argument("--wait", type=float, default=60, help="seconds to wait until it is ready")
     options = parser.parse_args()
-    test = _SmokeTest(Site(options.address), options.project, options.source, options.query, options.wait)
+    test = _SmokeTest(options)
     for title, step in test.steps():
         started = time.monotonic()
         try:
@@ -77,9 +78,10 @@ def main() -> int:
 
 
 class _SmokeTest:
-    def __init__(self, site: Site, project: str | None, source: str | None, query: str, wait: float):
-        self.site, self.project, self.source, self.query = site, project, source, query
-        self.until = time.monotonic() + wait
+    def __init__(self, options: argparse.Namespace):
+        self.site, self.project, self.source = Site(options.address), options.project, options.source
+        self.query, self.creates = options.query, options.create
+        self.until = time.monotonic() + options.wait
         self.conversation = ""
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
@@ -128,6 +130,9 @@ class _SmokeTest:
         name = self.project or (next(iter(projects)) if len(projects) == 1 else None)
         if name is None:
             raise StepFailed(f"Select a project with --project: {', '.join(projects) or 'none exists'}.")
+        if name not in projects and not self.creates:
+            known = ", ".join(projects) or "none"
+            raise StepFailed(f"There is no project {name!r}. Projects: {known}. --create creates it.")
         project = projects.get(name) or self.site.post("/projects", name=name)["project"]
         self.site.post(f"/projects/{project['id']}/select")
         self.project = project["id"]

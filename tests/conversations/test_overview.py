@@ -9,8 +9,6 @@ from proofdesk.dashboard.overview_queries import DailyMessages
 from proofdesk.database.pool import Database
 from proofdesk.projects.scope import Scope
 
-NEWEST = datetime(2026, 3, 5, 18, 30, tzinfo=UTC)
-
 
 def write(conn: psycopg.Connection, project: Scope, at: datetime, message_type: str, *, private: bool = False) -> None:
     conn.execute(
@@ -22,10 +20,9 @@ def write(conn: psycopg.Connection, project: Scope, at: datetime, message_type: 
     )
 
 
-async def test_days_end_with_the_newest_message_and_count_both_ways(
-    db: Database, project: Scope, owner_conn: psycopg.Connection
-):
-    midnight = datetime(2026, 3, 4, tzinfo=UTC)
+async def test_days_end_today_and_count_both_ways(db: Database, project: Scope, owner_conn: psycopg.Connection):
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = today - timedelta(days=1)
     owner_conn.execute(
         "INSERT INTO cw_conversations (project_id, account_scope_id, account_id, conversation_id, inbox_id, contact_id,"
         " status, labels, additional_attributes, custom_attributes, last_activity_at, created_at, updated_at)"
@@ -33,8 +30,8 @@ async def test_days_end_with_the_newest_message_and_count_both_ways(
         [project.project_id, project.account_scope_id],
     )
     for message_type in ("incoming", "outgoing", "template", "activity"):
-        write(owner_conn, project, NEWEST, message_type)
-    write(owner_conn, project, NEWEST, "outgoing", private=True)
+        write(owner_conn, project, today, message_type)
+    write(owner_conn, project, today, "outgoing", private=True)
     write(owner_conn, project, midnight, "incoming")
     write(owner_conn, project, midnight - timedelta(microseconds=1), "incoming")
     write(owner_conn, project, midnight - timedelta(days=2), "incoming")
@@ -42,7 +39,7 @@ async def test_days_end_with_the_newest_message_and_count_both_ways(
         assert await queries.messages_by_day(conn, project, 3) == [
             DailyMessages(midnight - timedelta(days=1), 1, 0),
             DailyMessages(midnight, 1, 0),
-            DailyMessages(midnight + timedelta(days=1), 1, 2),
+            DailyMessages(today, 1, 2),
         ]
         assert len(await queries.messages_by_day(conn, project, 4)) == 4
 

@@ -73,7 +73,11 @@ def test_smoke_test_passes_and_stops_at_the_first_failure(tmp_path: Path):
         assert [line[2:].split("  ")[0] for line in whole.stdout.splitlines()] == list(STEPS)
         refused = smoke(address, "not the password")
         assert refused.returncode == 1 and "✗ signed in" in refused.stdout and "401" in refused.stdout
-        nothing = smoke(address, password, "--query", "xylophone quartz zeppelin", "--project", "Empty yard")
+        typo = smoke(address, password, "--project", "Kestral")
+        assert typo.returncode == 1 and "There is no project 'Kestral'." in typo.stdout
+        nothing = smoke(
+            address, password, "--query", "xylophone quartz zeppelin", "--project", "Empty yard", "--create"
+        )
         assert nothing.returncode == 1 and nothing.stdout.splitlines()[-2].startswith("✗")
     gone = smoke(address, password, "--wait", "0")
     assert gone.returncode == 1 and gone.stdout.startswith("✗ alive")

@@ -18,22 +18,20 @@ class DailyMessages:
 
 
 async def messages_by_day(conn: Conn, scope: Scope, most: int) -> list[DailyMessages]:
-    """Return the messages of the last `most` days up to the newest message, including days without any.
-
-    It ends with the newest message, not today: so a project that was not synced for a month still shows something.
-    """
+    """Return the messages of the last `most` days, including days without any; nothing if there is no message."""
     return await fetch_all(
         conn,
         DailyMessages,
         """
         WITH newest AS (
-            SELECT date_trunc('day', created_at, 'UTC') AS day FROM cw_messages
+            SELECT FROM cw_messages
             WHERE project_id = %(project)s ORDER BY created_at DESC, message_id DESC LIMIT 1),
         days AS (
-            SELECT day - make_interval(hours => 24 * back) AS day FROM newest, generate_series(0, %(most)s - 1) back)
+            SELECT date_trunc('day', now(), 'UTC') - make_interval(hours => 24 * back) AS day
+            FROM newest, generate_series(0, %(most)s - 1) back)
         SELECT d.day, c.received, c.sent
         FROM days d CROSS JOIN LATERAL (
-            -- One range for each day: the planner does not know the first day, and would read everything.
+            -- One range for each day: the planner would read everything for all days at once.
             SELECT count(*) FILTER (WHERE m.message_type = 'incoming') AS received,
                    count(*) FILTER (WHERE m.message_type IN ('outgoing', 'template') AND NOT m.private) AS sent
             FROM cw_messages m

@@ -32,6 +32,7 @@ async def list_contacts(
     values: dict[str, Any] = {
         "contacts": [view_models.contact_view(scope.project_id, c) for c in rows[:PAGE_SIZE]],
         "q": q[:200],
+        "is_past_end": number > 1,
         "range_text": f"{first + 1} to {first + len(rows[:PAGE_SIZE])}" if rows else "",
         "newer_url": _url(q, number - 1) if number > 1 else "",
         "older_url": _url(q, number + 1) if len(rows) > PAGE_SIZE else "",

@@ -61,6 +61,7 @@ async def list_conversations(
         "inboxes": _inboxes(conversation_filter, await totals.list_inboxes(db, scope)),
         "status": conversation_filter.status,
         "is_set": bool(conversation_filter.inbox or conversation_filter.status),
+        "is_past_end": first > 0,
         "range_text": f"{first + 1} to {first + len(rows[:PAGE_SIZE])}" if rows else "",
         "newer_url": _url(replace(conversation_filter, page=conversation_filter.page - 1))
         if conversation_filter.page > 1

@@ -2,7 +2,7 @@
 
 import Plot from "uplot";
 
-const MONTHS = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const MONTHS = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short" });
 
 export function draw(figure) {
   if (figure.dataset.drawn !== undefined) return;

@@ -2,6 +2,7 @@
 // Listeners sit on the document, since htmx puts other bodies into the page.
 
 import { restoreForms } from "./keeping.js";
+import { showLocalInputs } from "./localtimes.js";
 import "./requests.js";
 import { leave } from "./toasts.js";
 
@@ -18,9 +19,10 @@ function showTheme() {
 }
 
 // Times: in the zone of whoever reads, the exact one on hover.
-const near = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const LANGUAGE = document.documentElement.lang; // that of all other words on the page
+const near = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto", style: "short" });
+const full = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "full", timeStyle: "long", hourCycle: "h23" });
+const short = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 function ago(when) {
   const seconds = (when - Date.now()) / 1000;
@@ -49,6 +51,7 @@ function showReference(root) {
 }
 
 function show(root) {
+  showLocalInputs(root);
   restoreForms(root);
   showTheme();
   showTimes(root);
