@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from proofdesk.audit import events
 from proofdesk.chatwoot import progress_queries
-from proofdesk.commitments import message_queries, outcomes, register_queries
+from proofdesk.commitments import message_queries, outcomes, register, register_queries
 from proofdesk.commitments.extraction import extractor
 from proofdesk.commitments.message_queries import ConversationKey, ReadingPosition, StoredMessage
 from proofdesk.commitments.register_queries import NewCommitment, RegisteredCommitment
@@ -35,7 +35,6 @@ _PAGE_SIZE = 500
 _MAX_TEXT = 20_000  # characters of a message
 _RECENT_MESSAGES = 200  # of a conversation, in which later messages are looked for
 _RECENT_COMMITMENTS = 200
-_MAX_WHAT = 200  # characters
 _START = ReadingPosition(datetime(1970, 1, 1, tzinfo=UTC))
 
 
@@ -164,7 +163,7 @@ def _message_rows(
             message.created_at,
             found.quote,
             "contact" if message.is_contact else "us",
-            " ".join(found.quote.split()).rstrip(" .,;:!")[:_MAX_WHAT],
+            register.summarize(found.quote),
             found.due,
             found.due_text,
             found.conditional,

@@ -19,6 +19,7 @@ from proofdesk.projects.scope import Scope
 MAX_WHAT_LENGTH = MAX_REASON_LENGTH = 500  # characters
 _LATEST_YEARS = 50
 _MOST_NAMES = 50
+_MAX_SUMMARY_LENGTH = 200  # characters
 
 
 class CommitmentNotFound(NotFound):
@@ -123,6 +124,11 @@ def build_filter(
         language or None,
         by_name or None,
     )
+
+
+def summarize(quote: str) -> str:
+    """Return the words that stand for a quote until a person edits them."""
+    return " ".join(quote.split()).rstrip(" .,;:!")[:_MAX_SUMMARY_LENGTH]
 
 
 def _parse_id(name: str, text: str | None, kind: str) -> ids.GlobalId | None:

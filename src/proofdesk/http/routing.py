@@ -40,7 +40,7 @@ class PageRouting(Middleware):
     def is_page(self, scope: Scope) -> bool:
         """Return whether a request without a JSON prefix is for a page."""
         headers = Headers(scope=scope)
-        if scope["path"].startswith(("/static/", "/help/")):  # files of pages, which browsers do not ask for as HTML
+        if scope["path"].startswith(("/static/", "/help/", "/calendar/")):  # files, which nobody asks for as HTML
             return True
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
             return self._has_page(scope) or not self._has_json_route(scope)

@@ -84,3 +84,41 @@ async def test_keys_move_and_decide(promised: Cast, server: str, visit: Visit):
     await expect(row).to_be_focused()
     await page.keyboard.press("m")
     await expect(row).to_contain_text("Kept")
+
+
+async def test_commitment_is_cited_by_a_reminder(promised: Cast, owner_conn: psycopg.Connection):
+    commitment = await only_commitment(promised)
+    ref = f"commitment:{commitment['id']}"
+    composer = await get_page(promised.member, f"/outbound?compose=1&evidence={ref}")
+    assert str(commitment["quote"]) in composer
+    draft = {
+        "channel": "chatwoot",
+        "recipient_ref": commitment["conversation_global_id"],
+        "payload": {"text": "The samples are on their way."},
+        "idempotency_key": "remind",
+        "evidence_refs": [{"source": "commitments", "ref": ref}],
+    }
+    created = await promised.member.client.post("/outbound/draft", json=draft)
+    assert created.status_code == 201
+    assert f'href="/commitments/{commitment["id"]}"' in await get_page(
+        promised.member, f"/outbound/{created.json()['outbound']['id']}"
+    )
+    for wrong in ("commitment:nonsense", f"commitment:{promised.member.project_id}"):
+        refs = [{"source": "commitments", "ref": wrong}]
+        answer = await promised.member.client.post("/outbound/draft", json=draft | {"evidence_refs": refs})
+        assert answer.json()["error"] == "invalid_evidence_ref"
+
+
+async def test_contact_conversation_and_overview_show_it(promised: Cast):
+    commitment = await only_commitment(promised)
+    contact, conversation = commitment["contact_global_id"], commitment["conversation_global_id"]
+    for path in (f"/contacts/{contact}", f"/conversations/{conversation}/thread", f"/commitments/{commitment['id']}"):
+        assert f'id="commitment-{commitment["id"]}"' in await get_page(promised.member, path)
+    assert "1 overdue" in await get_page(promised.member, "/")
+
+
+async def test_time_zone_is_set_on_the_settings_page(promised: Cast):
+    path = "/settings/project/timezone"
+    assert (await submit_form(promised.member, path, timezone="Asia/Tokyo")).status_code == 303
+    assert '<option value="Asia/Tokyo" selected>' in await get_page(promised.member)
+    assert "is not a time zone" in (await submit_form(promised.member, path, timezone="Mars/Olympus")).text

@@ -29,7 +29,7 @@ _MOST_BESIDE = 20
 
 @dataclass(frozen=True)
 class CommitmentView:
-    """A commitment. `suggestion` is what a later message suggests, "" for nothing."""
+    """A commitment. `quote` is "" when `what` says the same; `suggestion` is what a later message suggests."""
 
     id: str
     url: str
@@ -65,7 +65,7 @@ def commitment_view(commitment: Commitment) -> CommitmentView:
         id=str(commitment.id),
         url=f"/commitments/{commitment.id}",
         what=commitment.what,
-        quote=commitment.quote,
+        quote=commitment.quote if register.summarize(commitment.quote) != commitment.what else "",
         author=commitment.by_name or ("Agent" if commitment.by == "us" else "Contact"),
         side="We" if commitment.by == "us" else "They",
         contact=commitment.contact_name or "Unknown contact",
