@@ -105,7 +105,9 @@ async def test_commitment_is_cited_by_a_reminder(promised: Cast, owner_conn: psy
     )
     for wrong in ("commitment:nonsense", f"commitment:{promised.member.project_id}"):
         refs = [{"source": "commitments", "ref": wrong}]
-        answer = await promised.member.client.post("/outbound/draft", json=draft | {"evidence_refs": refs})
+        answer = await promised.member.client.post(
+            "/outbound/draft", json=draft | {"evidence_refs": refs, "idempotency_key": wrong}
+        )
         assert answer.json()["error"] == "invalid_evidence_ref"
 
 
