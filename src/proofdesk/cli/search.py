@@ -39,19 +39,19 @@ def search(
 
 
 def print_hits(search_results: SearchResults) -> None:
-    """Print the hits, or why there are none."""
+    """Print the hits, strong ones first, and why none is strong."""
     if search_results.degraded:
         output.print_note(f"Searched by keyword only: {search_results.degraded}.")
     for hint in search_results.hints:
         output.print_note(hint)
     if search_results.diagnosis:
-        return output.print_line(f"No hits. {search_results.diagnosis.message}")
+        lead = "" if search_results.results else "No hits. "
+        output.print_line(lead + search_results.diagnosis.message)
     for number, hit in enumerate(search_results.results, 1):
         author = f"{hit.sender_name or hit.sender_type} ({hit.sender_type})"
         source = f"{author} · {hit.created_at:%Y-%m-%d %H:%M} · {hit.inbox_name} · {hit.source_url or ''}"
-        output.print_line(f"{number:2}. {_highlighted(hit.snippet)}")
+        output.print_line(f"{number:2}. {_highlighted(hit.snippet)}{' (weak)' * (hit.relevance == 'weak')}")
         output.print_line(f"    {source}", "dim")
-    return None
 
 
 def _highlighted(snippet: str) -> str:

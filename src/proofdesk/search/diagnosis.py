@@ -1,6 +1,6 @@
-"""Diagnose why a search has no hits, with the checks of the runbook."""
+"""Diagnose why a search has no strong hits, with the checks of the runbook."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from proofdesk.database.rows import Conn
 from proofdesk.projects.scope import Scope
@@ -19,6 +19,7 @@ MESSAGES = {
     "provider_not_configured": "No embedding provider is configured: set OPENAI_API_KEY, or EMBEDDING_PROVIDER=local. "
     "Text search works without one.",
     "no_match": "Nothing in this project matches. Try other or fewer words, or fewer filters.",
+    "only_weak": "No strong match: the conversations may not hold this. The nearest messages are only weak matches.",
     "no_words": "The query holds no word or number to look for.",
     "only_filters": "The query holds only filters. Add a word to look for.",
 }
@@ -26,12 +27,18 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class SearchDiagnosis:
-    """The cause of an empty result: its code, what to do, the runbook, and counts of the project."""
+    """The cause of a result without strong hits: its code, what to do, the runbook, and counts of the project."""
 
     code: str
     message: str
     runbook: str
     counts: dict[str, int]
+
+
+async def diagnose_weak(conn: Conn, scope: Scope, query: SearchQuery, has_provider: bool) -> SearchDiagnosis:
+    """Return why a search has only weak hits."""
+    cause = await diagnose(conn, scope, query, has_provider)
+    return replace(cause, message=MESSAGES["only_weak"]) if cause.code == "no_match" else cause
 
 
 async def diagnose(

@@ -34,11 +34,15 @@ MatchWeights = Mapping[str, tuple[int, float]]
 
 @dataclass(frozen=True)
 class QueryTerms:
-    """The terms of a query. `average_length` is the mean length of a conversation in tenths of a word."""
+    """The terms of a query. `average_length` is the mean length of a conversation in tenths of a word.
+
+    `total_weight` is the weight of all informative words of the query, also of those that no conversation holds.
+    """
 
     terms: list[WeightedTerm]
     average_length: float
     languages: tuple[str, ...]
+    total_weight: float = 0.0
 
     @property
     def weights(self) -> MatchWeights:
@@ -50,6 +54,11 @@ class QueryTerms:
     def exact_weights(self) -> MatchWeights:
         """The weights of exact tokens; empty when the query holds none."""
         return {term: weight for term, weight in self.weights.items() if tokenizer.is_exact_token(term)}
+
+    @property
+    def exact_conversations(self) -> int:
+        """How many conversations hold the most frequent exact token of the query; 0 without one."""
+        return max((t.df for t in self.terms if tokenizer.is_exact_token(t.term)), default=0)
 
 
 NO_TERMS = QueryTerms([], 1.0, ())
@@ -108,7 +117,8 @@ async def weigh_terms(conn: Conn, parsed: ParsedQuery, statistics: IndexStatisti
     missing = [word for word in words if word.may_be_misspelt and frequencies.keys().isdisjoint(word.terms)]
     if missing:
         weighted += await _similar(conn, missing, conversations, len(words))
-    return QueryTerms(weighted, max(1.0, statistics.total_length / conversations), names)
+    total_weight = _total_weight(words, frequencies, conversations)
+    return QueryTerms(weighted, max(1.0, statistics.total_length / conversations), names, total_weight)
 
 
 def matching_words(terms: QueryTerms, vocabulary: set[str]) -> MatchWeights:
@@ -175,6 +185,15 @@ def _weighted(words: Sequence[_QueryWord], frequencies: Mapping[str, int], conve
         word = number if len(present) == 1 else -number
         weighted += [WeightedTerm(word, term, query_word.count * idf(df, conversations), df) for term in present]
     return weighted
+
+
+def _total_weight(words: Sequence[_QueryWord], frequencies: Mapping[str, int], conversations: int) -> float:
+    weights = [
+        word.count * idf(max((frequencies.get(term, 0) for term in word.terms), default=0), conversations)
+        for word in words
+    ]
+    least = INFORMATIVE_SHARE * max(weights, default=0.0)
+    return sum(weight for weight in weights if weight >= least)
 
 
 async def _similar(conn: Conn, missing: list[_QueryWord], conversations: int, last: int) -> list[WeightedTerm]:

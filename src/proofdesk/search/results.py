@@ -23,6 +23,7 @@ from proofdesk.search.fusion import SearchRequest, rank_conversations
 from proofdesk.search.hits import RankedHit, select_hits
 from proofdesk.search.query import SearchFilters, SearchMode, SearchQuery
 from proofdesk.search.ranking_queries import Candidate
+from proofdesk.search.relevance import Relevance
 from proofdesk.search.semantic import EmbeddedQuery
 from proofdesk.settings import Settings
 
@@ -36,7 +37,7 @@ VECTOR_ONLY_FACTOR = 4
 class Hit:
     """A chunk in the result. `distance` is the cosine distance, None without a vector; `ranks` start at 1.
 
-    `score` is comparable within one search only.
+    `score` is comparable within one search only. `relevance` tells whether the hit is evidence or only the nearest.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Hit:
     created_at: datetime
     distance: float | None
     score: float
+    relevance: Relevance
     ranks: dict[str, int | None]
     sender_type: str
     sender_name: str | None
@@ -63,7 +65,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResults:
-    """The hits of a search. `degraded` says what was not available, `diagnosis` why there are no hits.
+    """The hits of a search. `degraded` says what was not available, `diagnosis` why there are no strong hits.
 
     `hints` tell which parts of the query look like filters and were searched as text.
     """
@@ -94,9 +96,13 @@ async def search(
         ranked = await rank_conversations(db, request, provider, settings)
         embedded, hits = ranked.embedded, select_hits(request, ranked)
         degraded = query.mode == "hybrid" and embedded.vector is None
-    if not hits:
+    if all(hit.relevance == "weak" for hit in hits):
         async with db.scoped(scope) as conn:
-            explanation = await diagnosis.diagnose(conn, scope, query, provider is not None, has_terms)
+            explanation = await (
+                diagnosis.diagnose_weak(conn, scope, query, provider is not None)
+                if hits
+                else diagnosis.diagnose(conn, scope, query, provider is not None, has_terms)
+            )
     results = [_hit(scope, hit, settings.chatwoot_links) for hit in hits]
     total = (time.perf_counter() - started) * 1000
     return SearchResults(
@@ -144,6 +150,7 @@ def _hit(scope: Scope, hit: RankedHit, base_url: str | None) -> Hit:
         created_at=chunk.created_at,
         distance=None if chunk.distance is None else round(chunk.distance, 6),
         score=round(ranked.score, 6),
+        relevance=hit.relevance,
         ranks={"vector": chunk.by_meaning, "text": chunk.by_words},
         sender_type=chunk.sender_type,
         sender_name=chunk.sender_name,

@@ -28,7 +28,7 @@ async def test_a_search_answer_has_every_field(searchable: Cast):
     first = content["results"][0]
     assert first.keys() >= {
         "id", "conversation_global_id", "message_global_id", "chunk_index", "text", "snippet", "created_at", "distance",
-        "score", "ranks", "sender_type", "contact", "inbox_id", "source_url", "evidence_ref",
+        "score", "relevance", "ranks", "sender_type", "contact", "inbox_id", "source_url", "evidence_ref",
     }  # fmt: skip
     assert first["conversation_global_id"] == f"cw:{project}:7:101"
     assert "[[refund]]" in first["snippet"] and first["created_at"].endswith("Z")

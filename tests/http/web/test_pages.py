@@ -260,3 +260,12 @@ def test_snippets_are_cut_at_their_marks():
     assert [(p.text, p.is_match) for p in view_models.split_snippet("open [[ and ]] close")][1] == (" and ", True)
     assert "".join(p.text for p in view_models.split_snippet("never [[closed")) == "never [[closed"
     assert view_models.split_snippet("") == []
+
+
+async def test_weak_hits_are_behind_show_weaker_matches(told: Cast):
+    async def show(query: str) -> str:
+        return (await told.member.client.get(f"/search?q={query}&mode=text", headers=HTML)).text
+
+    weak = await show("delivery+xylophone+glacier+volcano")
+    assert "No strong match" in weak and weak.index("Show weaker matches") < weak.index('class="hit"')
+    assert "Show weaker matches" not in await show("delivery")

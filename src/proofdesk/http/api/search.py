@@ -87,7 +87,7 @@ SearchAnswer = schema(
 
 @router.post("/search", summary="Search conversations", response_model=SearchAnswer)
 async def search(resources: Resources, scope: ProjectReader, body: SearchBody) -> JsonEnvelope:
-    """Hits by keyword and by embedding. `diagnosis` explains an empty result."""
+    """Hits by keyword and by embedding. `diagnosis` explains a result without strong hits."""
     query = _search_query(body)
     search_results = await results.search(resources.db, scope, resources.provider, resources.settings, query)
     optional = {

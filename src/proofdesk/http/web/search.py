@@ -99,10 +99,11 @@ def _results(form: SearchForm, outcome: SearchOutcome, inboxes: list[InboxRow]) 
     return {
         "has_query": bool(form.q),
         "error": outcome.error,
-        "groups": view_models.group_hits(hits),
+        "groups": view_models.group_hits([hit for hit in hits if hit.relevance == "strong"]),
+        "weak_groups": view_models.group_hits([hit for hit in hits if hit.relevance == "weak"]),
         "opening": opening,
         "open": form.open,
-        "hit_count": len(hits),
+        "hit_count": sum(hit.relevance == "strong" for hit in hits),
         "took_ms": round(answer.took_ms["total"]) if answer else 0,
         "degraded": bool(answer and answer.degraded),
         "hints": answer.hints if answer else [],
@@ -125,7 +126,7 @@ def _diagnosis(form: SearchForm, answer: SearchResults | None) -> dict[str, Any]
     in_words = replace(form, mode="text", open="")
     return {
         "code": why.code,
-        "title": TITLES.get(why.code, "No match"),
+        "title": TITLES.get(why.code, "No strong match" if answer.results else "No match"),
         "message": why.message,
         "fixes": FIXES.get(why.code, []),
         "words_url": filters.search_url(in_words) if form.mode != "text" and why.code in KEYWORD_FALLBACK else "",
