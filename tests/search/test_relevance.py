@@ -63,3 +63,12 @@ async def test_nonsense_has_no_hits(shop: Desk, mode: str):
 @pytest.mark.parametrize("query", ["bart@quigley.example", "Quigley", "INV-2026-0417"])
 async def test_names_and_numbers_are_strong(shop: Desk, query: str):
     assert (await shop.ask(query)).results[0].relevance == "strong"
+
+
+@pytest.mark.parametrize(("total", "share"), [(2.0, 1.0), (8.0, 0.25), (0.0, 1.0)])
+def test_known_share_is_that_of_the_words_in_the_project(total: float, share: float):
+    assert QueryTerms(KNOWN.terms, 1.0, (), total).known_share == share
+
+
+async def test_keywords_weigh_less_when_the_project_lacks_the_words(shop: Desk):
+    assert (await shop.first("Моя посылка всё ещё не пришла, please")).conversation_id == 1

@@ -27,6 +27,7 @@ COMPLETED_CANDIDATES = 40  # best conversations by rare terms, for which common 
 COMPLETED_CANDIDATES_ALONE = 80
 CANDIDATES_PER_HIT = 4  # at least as many chunks and conversations are compared for each conversation in the list
 MAX_COMPARED_CHUNKS = 8000  # up to so many chunks that pass the filters are compared without the vector index
+KNOWN_EXPONENT = 4  # how fast keywords lose weight when the project does not hold the words of the query
 FILTER_FACTOR = 4  # so many times more conversations are ranked when filters apply to their chunks
 
 
@@ -118,6 +119,7 @@ def _ranking_params(request: SearchRequest, query_terms: QueryTerms, vector: Que
         keyword_candidates=keyword_candidates,
         vector=vector,
         limit=request.conversation_limit,
+        keyword_share=ranking_queries.KEYWORD_SHARE * query_terms.known_share**KNOWN_EXPONENT,
     )
 
 

@@ -56,6 +56,14 @@ class QueryTerms:
         return {term: weight for term, weight in self.weights.items() if tokenizer.is_exact_token(term)}
 
     @property
+    def known_share(self) -> float:
+        """The share of the weight of the query that the conversations of the project can match, 0 to 1."""
+        best: dict[int, float] = {}
+        for term in self.terms:
+            best[term.word] = max(term.weight, best.get(term.word, 0.0))
+        return min(1.0, sum(best.values()) / self.total_weight) if self.total_weight else 1.0
+
+    @property
     def exact_conversations(self) -> int:
         """How many conversations hold the most frequent exact token of the query; 0 without one."""
         return max((t.df for t in self.terms if tokenizer.is_exact_token(t.term)), default=0)

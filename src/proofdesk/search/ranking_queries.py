@@ -23,7 +23,7 @@ from proofdesk.search.queries import (
     filter_conditions,
 )
 
-# The share of the keyword score; the rest is that of the vector. Chosen on the labelled queries of `make eval`.
+# The largest share of the keyword score; the rest is that of the vector. Chosen on the labelled queries of `make eval`.
 KEYWORD_SHARE = 0.7
 
 
@@ -41,6 +41,7 @@ class RankingParams:
     All postings of `terms` are read. `common` terms are looked up only in the `completed_candidates` best conversations
     by `terms`, and in those of the nearest chunks. The `keyword_candidates` best by keywords are compared with those,
     and the `limit` best are returned. `average_length` is the mean length of a conversation in tenths of a word.
+    `keyword_share` is the share of the keyword score.
     """
 
     terms: Sequence[WeightedTerm]
@@ -50,6 +51,7 @@ class RankingParams:
     keyword_candidates: int
     vector: QueryVector | None
     limit: int
+    keyword_share: float = KEYWORD_SHARE
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ async def select_best_chunks(
         keyword_candidates=ranking.keyword_candidates,
         model=vector.model if vector else None,
         vector=vector.vector if vector else None,
-        share=KEYWORD_SHARE,
+        share=ranking.keyword_share,
         limit=ranking.limit,
         **filters.params,
     )
