@@ -277,5 +277,10 @@ def _raise_unless_sent(message: OutboundMessage, claim: Claim) -> None:
             details={"last_error": CHANNEL_NOT_CONFIGURED},
         )
     last_error = message.last_error if message.next_attempt_at or message.status == "failed" else DELIVERY_UNKNOWN
+    if last_error == DELIVERY_UNKNOWN:
+        raise SendFailed(
+            "It is unknown whether the message was delivered. Check at the recipient's side, then retry or cancel it.",
+            details={"last_error": last_error},
+        )
     advice = " It stays approved and is retried automatically." if message.status == "approved" else ""
     raise SendFailed(f"The message was not sent: {last_error}.{advice}", details={"last_error": last_error})
