@@ -21,7 +21,7 @@ from tests.support.terminal import Terminal
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SLUGS = [
     "search-returns-no-results", "chatwoot-sync-fails", "auth-loop", "scheduler-worker-failing", "embeddings-fail",
-    "signup-disabled", "outbound-blocked", "database-and-disk",
+    "signup-disabled", "outbound-blocked", "commitments-wrong", "database-and-disk",
 ]  # fmt: skip
 # Codes whose message is enough: no check could add anything.
 WITHOUT = {

@@ -146,9 +146,10 @@ def bind_handler(resources: Resources, name: str) -> RunHandler:
     async def handle(scope: Scope, run: Run, time_slice: TimeSlice) -> RunOutcome:
         job = _BY_NAME[name]
 
-        async def request_follow_up(follower: str) -> None:
-            if any(follower == following.name for following in job.followed_by):
-                await runs.request_after(resources.db, scope, follower, "schedule")
+        async def request_follow_up(handler: JobHandler) -> None:
+            for follower in job.followed_by:
+                if follower.handler is handler:
+                    await runs.request_after(resources.db, scope, follower.name, "schedule")
 
         return await job.handler(JobContext(resources, scope, run, time_slice, request_follow_up))
 

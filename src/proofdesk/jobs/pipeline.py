@@ -43,13 +43,13 @@ from proofdesk.settings import Settings
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a handler works with. `request_follow_up` queues a job type that the catalog names as a next one."""
+    """What a handler works with. `request_follow_up` queues the next job type of a handler, if the catalog names it."""
 
     resources: Resources
     scope: Scope
     run: Run
     time_slice: TimeSlice
-    request_follow_up: Callable[[str], Awaitable[None]]
+    request_follow_up: "Callable[[Callable[[JobContext], Awaitable[RunOutcome]]], Awaitable[None]]"
 
 
 class ChatwootNotConfigured(Unavailable):
@@ -68,7 +68,7 @@ async def sync(context: JobContext) -> RunOutcome:
     )
     result = await _prepare(context)
     if synced.counts.messages or synced.counts.removed:
-        await context.request_follow_up("commitments_extract")
+        await context.request_follow_up(extract_commitments)
     await reports.refresh_reports(resources.db, _chatwoot(resources), scope)
     if synced.binding_error:
         raise synced.binding_error
@@ -99,7 +99,7 @@ async def reconcile(context: JobContext) -> RunOutcome:
         return RunOutcome(processed, repaired | {"walked": walked}, finished=False)
     prepared = await _prepare(context)
     if processed:
-        await context.request_follow_up("commitments_extract")
+        await context.request_follow_up(extract_commitments)
     if reconciled.binding_error:
         raise reconciled.binding_error
     proof = {
@@ -120,7 +120,7 @@ async def _prepare(context: JobContext) -> dict[str, Any]:
     waiting = await source_sync.summarize_quarantine(resources.db, scope)
     counts = await vectors.count_chunks(resources.db, scope)
     if counts.pending:
-        await context.request_follow_up("embeddings_run")
+        await context.request_follow_up(embed)
     result = {"chunks": asdict(indexed), "embeddings_pending": counts.pending, "opted_out": opted_out}
     return result | {
         "in_quarantine": waiting.count,
