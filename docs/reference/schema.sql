@@ -1426,6 +1426,7 @@ CREATE TABLE outbound_messages (
     sent_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     recipient_lower text GENERATED ALWAYS AS (lower(recipient_ref)) STORED,
+    assigned_to text,
     CONSTRAINT approved_as_it_is CHECK (((status = ANY (ARRAY['draft'::text, 'blocked_opt_out'::text, 'cancelled'::text])) OR ((approved_by IS NOT NULL) AND (approved_at IS NOT NULL) AND (NOT (approved_hash IS DISTINCT FROM content_hash))))),
     CONSTRAINT outbound_messages_channel_check CHECK ((channel = ANY (ARRAY['chatwoot'::text, 'email'::text, 'telegram'::text]))),
     CONSTRAINT outbound_messages_check CHECK (((status = 'cancelled'::text) = ((cancelled_at IS NOT NULL) AND (cancelled_by IS NOT NULL)))),
@@ -1443,6 +1444,7 @@ ALTER TABLE ONLY outbound_messages
     ADD CONSTRAINT outbound_messages_project_id_idempotency_key_key UNIQUE (project_id, idempotency_key);
 ALTER TABLE ONLY outbound_messages
     ADD CONSTRAINT outbound_messages_project_id_account_scope_id_fkey FOREIGN KEY (project_id, account_scope_id) REFERENCES projects(id, account_scope_id);
+CREATE INDEX outbound_assigned ON outbound_messages USING btree (project_id, assigned_to) WHERE (status = 'draft'::text);
 CREATE UNIQUE INDEX outbound_messages_dedupe ON outbound_messages USING btree (project_id, dedupe_key) WHERE ((dedupe_key IS NOT NULL) AND (status <> ALL (ARRAY['blocked_opt_out'::text, 'cancelled'::text])));
 CREATE INDEX outbound_messages_due ON outbound_messages USING btree (project_id, next_attempt_at, id) WHERE (next_attempt_at IS NOT NULL);
 CREATE INDEX outbound_messages_latest ON outbound_messages USING btree (project_id, created_at DESC, id);
@@ -1478,6 +1480,7 @@ GRANT UPDATE(retry_count) ON TABLE outbound_messages TO proofdesk_app;
 GRANT UPDATE(next_attempt_at) ON TABLE outbound_messages TO proofdesk_app;
 GRANT UPDATE(last_error) ON TABLE outbound_messages TO proofdesk_app;
 GRANT UPDATE(sent_at) ON TABLE outbound_messages TO proofdesk_app;
+GRANT UPDATE(assigned_to) ON TABLE outbound_messages TO proofdesk_app;
 COMMENT ON TABLE outbound_messages IS 'Outbound messages. A trigger refuses every change of state that is not in the diagram.';
 COMMENT ON COLUMN outbound_messages.recipient_ref IS 'A contact or conversation, an e-mail address, or a chat, depending on the channel.';
 COMMENT ON COLUMN outbound_messages.content_hash IS 'A hash of channel, recipient and payload, computed by the database.';
@@ -1489,6 +1492,7 @@ COMMENT ON COLUMN outbound_messages.retry_count IS 'The number of failed attempt
 COMMENT ON COLUMN outbound_messages.next_attempt_at IS 'Null: nothing happens without a person.';
 COMMENT ON COLUMN outbound_messages.last_error IS 'An error code of the API.';
 COMMENT ON COLUMN outbound_messages.recipient_lower IS 'The recipient in the form that is compared.';
+COMMENT ON COLUMN outbound_messages.assigned_to IS 'Username of the person who is asked to approve the draft.';
 
 CREATE TABLE outbound_versions (
     project_id uuid NOT NULL,

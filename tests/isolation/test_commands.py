@@ -101,6 +101,7 @@ def _tries(
         "outbound draft": (["email", "ada@example.com", "--text", "Hello", *inside], ""),
         **{f"outbound {verb}": ([outbound, *inside], NOT_THERE) for verb in ("show", "send", "cancel")},
         "outbound edit": ([outbound, "--text", "Hi", *inside], NOT_THERE),
+        "outbound assign": ([outbound, "owner", *inside], NOT_THERE),
         "outbound approve": ([outbound, "--as", "nobody.of.that.name", *inside], NOT_THERE),
         "outbound process": ([*inside, "--json"], ""),
         "outbound rules": (["--send-unconfirmed", *inside], ""),

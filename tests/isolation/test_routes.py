@@ -114,8 +114,8 @@ FIELDS: dict[str, Callable[[World], Any]] = {
     **dict.fromkeys(
         [
             "account_scope_key", "account_scope_name", "action", "all", "allowed", "channel", "compose", "create",
-            "done", "entity_type", "inbox_id", "job_type", "mark_replied", "max_retries", "message", "offset",
-            "preview", "scheduled_at", "secret", "signup", "status", "stop_on_reply",
+            "assigned", "assigned_to", "done", "entity_type", "inbox_id", "job_type", "mark_replied", "max_retries",
+            "message", "offset", "preview", "scheduled_at", "secret", "signup", "status", "stop_on_reply",
         ],
         lambda _: None,
     ),

@@ -184,6 +184,22 @@ def send_outbound(
     _print_message(_run_action(send, outbound_id, project, actor), json)
 
 
+@outbound_app.command("assign")
+def assign_outbound(
+    outbound_id: MessageId,
+    username: Annotated[str, typer.Argument(help="Username of the person who should approve it.")],
+    actor: ActorOption = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a person to approve a draft."""
+
+    async def assign(resources: Resources, scope: Scope, message_id: UUID) -> OutboundMessage:
+        return await approval.assign(resources.db, scope, message_id, username)
+
+    _print_message(_run_action(assign, outbound_id, project, actor), json)
+
+
 @outbound_app.command("cancel")
 def cancel_outbound(
     outbound_id: MessageId, actor: ActorOption = None, project: ProjectOption = None, json: JsonOption = False

@@ -9,23 +9,36 @@ from psycopg.errors import UniqueViolation
 from proofdesk.audit import events
 from proofdesk.database.pool import Database
 from proofdesk.database.rows import Conn
-from proofdesk.errors import Denied
+from proofdesk.errors import Denied, Invalid
 from proofdesk.evidence import references
 from proofdesk.outbound import approval_queries, messages, policies, suppressions, version_queries
 from proofdesk.outbound.drafts import DuplicateOutbound
 from proofdesk.outbound.gates import OPTED_OUT
 from proofdesk.outbound.message_queries import OutboundMessage
 from proofdesk.outbound.messages import InvalidState
+from proofdesk.projects import queries as project_queries
 from proofdesk.projects.scope import Scope
 
 StateChange = Callable[[Conn, Scope, UUID], Awaitable[bool]]
-_PARTICIPLES = {"approve": "approved", "cancel": "cancelled", "retry": "retried", "redraft": "drafted again"}
+_PARTICIPLES = {
+    "approve": "approved",
+    "cancel": "cancelled",
+    "retry": "retried",
+    "redraft": "drafted again",
+    "assign": "assigned",
+}
 
 
 class FourEyesRequired(Denied):
     """Who drafted or last edited a message may not approve it, because OUTBOUND_FOUR_EYES is set."""
 
     code = "four_eyes_required"
+
+
+class InvalidApprover(Invalid):
+    """A draft can be assigned only to a person who may approve it."""
+
+    code = "invalid_approver"
 
 
 async def approve(
@@ -44,6 +57,31 @@ async def approve(
         return await _change_state(
             conn, scope, draft, approval_queries.approve_draft, "approve", payload, evidence_refs
         )
+
+
+async def assign(db: Database, scope: Scope, outbound_id: UUID, username: str) -> OutboundMessage:
+    """Ask a person to approve a draft. Everybody else who may approve still may.
+
+    Raises `OutboundNotFound`, `InvalidState`, or `InvalidApprover`.
+    """
+    scope.require("editor")
+    async with db.scoped(scope) as conn:
+        draft = await messages.lock_message(conn, scope, outbound_id)
+        approvers = await project_queries.list_approvers(conn, scope)
+        if username.strip() not in approvers:
+            raise InvalidApprover(f"{username[:80]!r} may not approve messages in this project.")
+
+        async def change(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
+            return await approval_queries.assign_draft(conn, scope, outbound_id, username.strip())
+
+        payload = {"to": username.strip(), "content_hash": draft.content_hash}
+        return await _change_state(conn, scope, draft, change, "assign", payload)
+
+
+async def list_approvers(db: Database, scope: Scope) -> list[str]:
+    """Return the usernames of those who may approve messages in the project."""
+    async with db.scoped(scope) as conn:
+        return await project_queries.list_approvers(conn, scope)
 
 
 async def cancel(db: Database, scope: Scope, outbound_id: UUID) -> OutboundMessage:

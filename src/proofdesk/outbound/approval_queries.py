@@ -23,6 +23,21 @@ async def approve_draft(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     )
 
 
+async def assign_draft(conn: Conn, scope: Scope, outbound_id: UUID, username: str) -> bool:
+    """Store who is asked to approve a draft; return False when the message is not a draft."""
+    return bool(
+        await execute(
+            conn,
+            """
+            UPDATE outbound_messages SET assigned_to = %(username)s
+            WHERE project_id = %(project)s AND id = %(id)s AND status = 'draft'""",
+            project=scope.project_id,
+            id=outbound_id,
+            username=username,
+        )
+    )
+
+
 async def cancel_message(conn: Conn, scope: Scope, outbound_id: UUID) -> bool:
     """Cancel a message that was not sent and is not being sent; return False otherwise."""
     return bool(

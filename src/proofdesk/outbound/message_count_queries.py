@@ -41,6 +41,7 @@ async def count_matching_by_state(conn: Conn, scope: Scope, message_filter: Outb
         WHERE o.project_id = %(project)s
           AND (%(channel)s::text IS NULL OR o.channel = %(channel)s)
           AND (%(delivery)s::text IS NULL OR d.status = %(delivery)s)
+          AND (%(assigned_to)s::text IS NULL OR o.assigned_to = %(assigned_to)s)
           AND (%(pattern)s::text IS NULL
                OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
         GROUP BY o.status""",
@@ -48,6 +49,19 @@ async def count_matching_by_state(conn: Conn, scope: Scope, message_filter: Outb
         channel=message_filter.channel,
         pattern=message_filter.pattern,
         delivery=message_filter.delivery,
+        assigned_to=message_filter.assigned_to,
+    )
+
+
+async def count_assigned(conn: Conn, scope: Scope) -> int:
+    """Return the number of drafts that the actor is asked to approve."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT count(*) FROM outbound_messages
+        WHERE project_id = %(project)s AND status = 'draft' AND assigned_to = %(user)s""",
+        project=scope.project_id,
+        user=scope.actor.username,
     )
 
 

@@ -34,6 +34,7 @@ class OutboundMessage:
     scheduled_at: datetime | None
     next_attempt_at: datetime | None
     created_by: str
+    assigned_to: str | None
     approved_by: str | None
     approved_at: datetime | None
     cancelled_by: str | None
@@ -70,6 +71,7 @@ class OutboundFilter:
     channel: str | None = None
     pattern: str | None = None
     delivery: str | None = None
+    assigned_to: str | None = None
 
 
 async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID]) -> list[OutboundMessage]:
@@ -81,8 +83,8 @@ async def fetch_messages(conn: Conn, scope: Scope, outbound_ids: Sequence[UUID])
         SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
                encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
                o.dedupe_key, o.retry_count, o.max_retries, o.scheduled_at, o.next_attempt_at, o.created_by,
-               o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error, o.policy_ids,
-               o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
+               o.assigned_to, o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error,
+               o.policy_ids, o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
                d.via AS delivery_via, d.reported_at AS delivery_at
         FROM outbound_messages o
         LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
@@ -103,8 +105,8 @@ async def fetch_message_page(
         SELECT o.id, o.project_id, o.account_scope_id, o.channel, o.recipient_ref, o.payload,
                encode(o.content_hash, 'hex') AS content_hash, o.evidence_refs, o.status, o.idempotency_key,
                o.dedupe_key, o.retry_count, o.max_retries, o.scheduled_at, o.next_attempt_at, o.created_by,
-               o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error, o.policy_ids,
-               o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
+               o.assigned_to, o.approved_by, o.approved_at, o.cancelled_by, o.cancelled_at, o.sent_at, o.last_error,
+               o.policy_ids, o.created_at, o.updated_at, d.status AS delivery_status, d.error AS delivery_error,
                d.via AS delivery_via, d.reported_at AS delivery_at
         FROM outbound_messages o
         LEFT JOIN outbound_deliveries d ON d.project_id = o.project_id AND d.outbound_id = o.id
@@ -112,6 +114,7 @@ async def fetch_message_page(
           AND (%(status)s::text IS NULL OR o.status = %(status)s)
           AND (%(channel)s::text IS NULL OR o.channel = %(channel)s)
           AND (%(delivery)s::text IS NULL OR d.status = %(delivery)s)
+          AND (%(assigned_to)s::text IS NULL OR o.assigned_to = %(assigned_to)s)
           AND (%(pattern)s::text IS NULL
                OR concat_ws(' ', o.id, recipient_ref, payload, idempotency_key, dedupe_key) ILIKE %(pattern)s)
         ORDER BY o.created_at DESC, o.id LIMIT %(limit)s OFFSET %(offset)s""",
@@ -120,6 +123,7 @@ async def fetch_message_page(
         channel=message_filter.channel,
         pattern=message_filter.pattern,
         delivery=message_filter.delivery,
+        assigned_to=message_filter.assigned_to,
         limit=limit,
         offset=offset,
     )

@@ -60,10 +60,14 @@ class MessageDetails:
 
 
 def build_filter(
-    status: str | None = None, channel: str | None = None, words: str | None = None, delivery: str | None = None
+    status: str | None = None,
+    channel: str | None = None,
+    words: str | None = None,
+    delivery: str | None = None,
+    assigned_to: str | None = None,
 ) -> OutboundFilter:
     """Return a filter: `words` stand in recipient, content or keys; `delivery` is what Chatwoot's channel reported."""
-    return OutboundFilter(status or None, channel or None, like_pattern(words), delivery or None)
+    return OutboundFilter(status or None, channel or None, like_pattern(words), delivery or None, assigned_to or None)
 
 
 async def list_messages(
@@ -86,6 +90,12 @@ async def count_by_state(
     return dict.fromkeys(STATES, 0) | counts
 
 
+async def count_assigned(db: Database, scope: Scope) -> int:
+    """Return the number of drafts that the actor is asked to approve."""
+    async with db.scoped(scope) as conn:
+        return await message_count_queries.count_assigned(conn, scope)
+
+
 async def count_undelivered(db: Database, scope: Scope, channel: str | None = None) -> int:
     """Return the number of messages that Chatwoot accepted and its channel failed to deliver."""
     async with db.scoped(scope) as conn:
@@ -93,7 +103,7 @@ async def count_undelivered(db: Database, scope: Scope, channel: str | None = No
 
 
 async def _count_by_state(conn: Conn, scope: Scope, message_filter: OutboundFilter) -> dict[str, int]:
-    if message_filter.pattern is None and message_filter.delivery is None:
+    if message_filter.pattern is None and message_filter.delivery is None and message_filter.assigned_to is None:
         counts = await message_count_queries.count_by_state(conn, scope, message_filter.channel)
     else:
         counts = await message_count_queries.count_matching_by_state(conn, scope, message_filter)

@@ -207,6 +207,22 @@ async def list_members(conn: Conn, scope: "Scope") -> list[Member]:
     )
 
 
+async def list_approvers(conn: Conn, scope: "Scope") -> list[str]:
+    """Return the usernames of the owner and of the members who may approve messages, by name."""
+    rows = await fetch_all(
+        conn,
+        UserName,
+        """
+        SELECT u.id, u.username FROM app_users u
+        WHERE u.disabled_at IS NULL AND (u.is_owner OR EXISTS (
+            SELECT FROM project_members m
+            WHERE m.project_id = %(project)s AND m.user_id = u.id AND m.role IN ('approver', 'member', 'manager')))
+        ORDER BY u.username""",
+        project=scope.project_id,
+    )
+    return [row.username for row in rows]
+
+
 async def get_user(conn: Conn, username: str) -> UserName | None:
     """Return the account with this username, or else with the username in lower case."""
     return await fetch_optional(

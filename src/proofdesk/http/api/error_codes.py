@@ -81,6 +81,7 @@ CODES_BY_ROUTE: dict[str, dict[int, str]] = {
         502: "outbound_send_failed",
         503: "outbound_reply_unconfirmed",
     },
+    "POST /v1/outbound/{outbound_id}/assign": {400: "invalid_approver", **_TRANSITION},
     "POST /v1/outbound/{outbound_id}/cancel": _TRANSITION,
     "POST /v1/outbound/{outbound_id}/retry": _TRANSITION,
     "POST /v1/outbound/{outbound_id}/redraft": {

@@ -113,6 +113,12 @@ class DeliveryTotalsSchema(row_schema(DeliveryTotals, omit=("stopped_early",))):
     swept: int = Field(description="Attempts of lost workers that were settled.")
 
 
+class AssignmentBody(JsonBody):
+    """Who is asked to approve."""
+
+    username: str = Field(description="Username of an approver or manager, or of the owner.")
+
+
 OutboundAnswer = schema("OneOutbound", outbound=OutboundSchema)
 
 
@@ -124,11 +130,12 @@ async def list_messages(
     channel: str | None = None,
     q: str | None = None,
     delivery: Annotated[str | None, Query(description="Status that the channel reported, such as `failed`.")] = None,
+    assigned_to: Annotated[str | None, Query(description="Username of who is asked to approve.")] = None,
     limit: ShortLimit = 50,
     offset: Offset = 0,
 ) -> JsonEnvelope:
     """The newest first. `q` searches recipient, content and keys."""
-    message_filter = messages.build_filter(status, channel, q, delivery)
+    message_filter = messages.build_filter(status, channel, q, delivery, assigned_to)
     page, total = await messages.list_messages(db, scope, message_filter, limit, offset)
     return success(outbound=[message(row) for row in page], total=total)
 
@@ -248,6 +255,12 @@ async def send(resources: Resources, scope: ProjectEditor, outbound_id: UuidText
         _parse_id(outbound_id),
     )
     return success(outbound=message(sent))
+
+
+@router.post("/{outbound_id}/assign", summary="Ask for an approval", response_model=OutboundAnswer)
+async def assign(db: Db, scope: ProjectEditor, outbound_id: UuidText, body: AssignmentBody) -> JsonEnvelope:
+    """Assigns a draft to a person who may approve it. Others who may approve still may."""
+    return success(outbound=message(await approval.assign(db, scope, _parse_id(outbound_id), body.username)))
 
 
 @router.post("/{outbound_id}/cancel", summary="Cancel a message", response_model=OutboundAnswer)

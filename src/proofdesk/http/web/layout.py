@@ -23,6 +23,7 @@ from proofdesk.http.web import view_models
 from proofdesk.http.web.assets import asset
 from proofdesk.http.web.permissions import Permissions
 from proofdesk.incidents import incidents
+from proofdesk.outbound import messages
 from proofdesk.projects import projects
 
 log = logging.get_logger(__name__)
@@ -52,7 +53,7 @@ NAVIGATION = (
     NavigationEntry("/conversations", "Conversations", "messages-square"),
     NavigationEntry("/contacts", "Contacts", "users"),
     NavigationEntry("/commitments", "Commitments", "handshake"),
-    NavigationEntry("/outbound", "Outbound", "send"),
+    NavigationEntry("/outbound", "Outbound", "send", count_label="assigned draft"),
     NavigationEntry("/jobs", "Jobs", "activity"),
     NavigationEntry("/audit", "Audit", "scroll-text", starts_group=True),
     NavigationEntry("/incidents", "Incidents", "siren", count_label="open incident"),
@@ -134,7 +135,11 @@ async def load_frame(request: Request, db: Database, session: UserSession) -> Fr
     active = next((c.label for c in choices if c.chosen), "")
     current: ActiveSession | None = request.scope.get(dependencies.SESSION)
     scope = dependencies.active_scope(request, current) if current else None
-    counts = {"/incidents": await incidents.count_open(db, scope)} if scope else {}
+    counts = (
+        {"/incidents": await incidents.count_open(db, scope), "/outbound": await messages.count_assigned(db, scope)}
+        if scope
+        else {}
+    )
     return Frame(session.username, choices, active, session.is_owner, _navigation(request.url.path, counts))
 
 

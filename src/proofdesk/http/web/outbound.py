@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.session_queries import UserSession
@@ -35,6 +35,7 @@ router = APIRouter(prefix="/outbound", route_class=Route)
 PAGE_SIZE = 50
 DONE = {
     "draft": "Draft created. It is sent only after approval.",
+    "assign": "Approval requested.",
     "approve": "Message approved. A worker sends it when it is due.",
     "send": "Message sent.",
     "cancel": "Message cancelled.",
@@ -47,6 +48,7 @@ DONE = {
     "stopped": "All sending is stopped.",
     "resumed": "Sending is allowed again.",
 }
+WAITING_FOR_ME = {"status": "draft", "delivery": "", "assigned": "me"}
 GATED = ("draft", "approved", "failed", "blocked_opt_out")
 """States in which the gates are shown."""
 _ROLES = {"approve": "approver", "send": "approver", "retry": "approver"}
@@ -61,6 +63,7 @@ async def show_outbound(
     channel: str = "",
     q: str = "",
     delivery: str = "",
+    assigned: str = "",
     page: str = "1",
     compose: str = "",
     evidence: Annotated[list[str] | None, Query()] = None,
@@ -76,6 +79,9 @@ async def show_outbound(
         )
     query = {"status": status if status in outbound_views.STATES else "", "channel": channel, "q": q[:200]}
     query["delivery"] = "failed" if delivery == "failed" else ""
+    query["assigned"] = "me" if assigned == "me" else ""
+    if query["assigned"]:
+        query["status"] = "draft"
     values = await _listed(request, scope, query, layout.parse_page_number(page))
     if layout.wants_partial(request):
         return layout.render_partial(request, "outbound/_list.html", values)
@@ -118,6 +124,20 @@ async def send(
         message_id,
     )
     return await _after(request, session, scope, message_id, action, "send")
+
+
+@router.post("/{outbound_id}/assign")
+async def assign(
+    request: Request,
+    db: Db,
+    session: CurrentSession,
+    scope: ProjectEditor,
+    outbound_id: str,
+    username: Annotated[str, Form()] = "",
+) -> Response:
+    """Ask a person to approve a draft."""
+    message_id = composer.parse_message_id(outbound_id)
+    return await _after(request, session, scope, message_id, approval.assign(db, scope, message_id, username), "assign")
 
 
 @router.post("/{outbound_id}/cancel")
@@ -173,6 +193,10 @@ async def _render_message(
         "policy": outbound_views.policy_view(details.policy, contacts) if details.policy else None,
         "back": f"/outbound/{message_id}?done=policy",
         "error": error.message if error else "",
+        "approvers": [
+            Choice(name, name, name == details.outbound.assigned_to)
+            for name in await approval.list_approvers(resources.db, scope)
+        ],
     }
     frame = await layout.load_frame(request, resources.db, session)
     return layout.render_page(
@@ -220,7 +244,8 @@ async def _listed(request: Request, scope: Scope, query: dict[str, str], number:
     db = request.state.resources.db
     first = (number - 1) * PAGE_SIZE
     channel, q = query["channel"] or None, query["q"]
-    message_filter = messages.build_filter(query["status"], channel, q, query["delivery"])
+    mine = scope.actor.username if query["assigned"] else None
+    message_filter = messages.build_filter(query["status"], channel, q, query["delivery"], mine)
     rows, total = await messages.list_messages(db, scope, message_filter, PAGE_SIZE, first)
     counts = await messages.count_by_state(db, scope, channel, q)
     failed = await messages.count_undelivered(db, scope, channel)
@@ -231,9 +256,9 @@ async def _listed(request: Request, scope: Scope, query: dict[str, str], number:
         "states": [
             (
                 Choice(
-                    _url(query | {"status": state, "delivery": ""}),
+                    _url(query | {"status": state, "delivery": "", "assigned": ""}),
                     label,
-                    state == query["status"] and not query["delivery"],
+                    state == query["status"] and not query["delivery"] and not query["assigned"],
                 ),
                 _count(counts, state),
             )
@@ -241,9 +266,17 @@ async def _listed(request: Request, scope: Scope, query: dict[str, str], number:
         ]
         + [
             (
-                Choice(_url(query | {"status": "", "delivery": "failed"}), "Not delivered", bool(query["delivery"])),
+                Choice(
+                    _url(query | {"status": "", "delivery": "failed", "assigned": ""}),
+                    "Not delivered",
+                    bool(query["delivery"]),
+                ),
                 failed,
-            )
+            ),
+            (
+                Choice(_url(query | WAITING_FOR_ME), "Waiting for your approval", bool(query["assigned"])),
+                await messages.count_assigned(db, scope),
+            ),
         ],
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
         "is_set": any(query.values()),

@@ -58,6 +58,7 @@ GATES = {
 ACTION_TITLES = {
     "outbound.draft": "Drafted",
     "outbound.edit": "Edited",
+    "outbound.assign": "Approval requested",
     "outbound.approve": "Approved",
     "outbound.cancel": "Cancelled",
     "outbound.retry": "Retried",
