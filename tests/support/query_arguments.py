@@ -223,6 +223,7 @@ BY_NAME: dict[str, Callable[[World], Any]] = {
     "name": lambda w: f"New {w.word}",
     "user_id": lambda w: w.member_id,
     "role": lambda _: "viewer",
+    "username": lambda w: w.member,
     "source_id": lambda w: w.source_id,
     "kind": _always("chatwoot_inbox"),
     "external_id": lambda w: f"7:{len(w.word)}",

@@ -110,14 +110,14 @@ async def test_an_opt_out_on_the_page_blocks_what_was_approved(tab, told: Cast):
 async def test_a_message_offers_what_its_state_allows(told: Cast, owner_conn: psycopg.Connection):
     member = told.member
     at = await drafted(member)
-    assert buttons(await get_page(member, at)) == {"approve", "cancel"}
+    assert buttons(await get_page(member, at)) == {"approve", "assign", "cancel"}
     assert buttons(await submit_and_follow(member, f"{at}/approve")) == {"send", "cancel"}
     page = await submit_form(member, f"{at}/send")
     assert page.status_code == 502 and "SMTP_URL" in page.text and "not configured" in page.text
     assert "Cancelled by member" in (cancelled := await submit_and_follow(member, f"{at}/cancel"))
     assert buttons(cancelled) == {"redraft"}
     assert (await submit_form(member, f"{at}/cancel")).status_code == 409
-    assert buttons(await submit_and_follow(member, f"{at}/redraft")) == {"approve", "cancel"}
+    assert buttons(await submit_and_follow(member, f"{at}/redraft")) == {"approve", "assign", "cancel"}
     await submit_and_follow(member, f"{at}/approve")
     owner_conn.execute("UPDATE outbound_messages SET status = 'sending', next_attempt_at = NULL")
     owner_conn.execute("UPDATE outbound_messages SET status = 'failed', last_error = 'delivery_unknown'")
@@ -130,7 +130,7 @@ async def test_strangers_find_nothing_and_change_nothing(told: Cast):
     at = await drafted(told.member)
     for path in (at, f"{at[:-1]}x"):
         assert (await told.stranger.client.get(path, headers=HTML)).status_code == 404
-    for verb in ("approve", "send", "cancel", "retry", "redraft"):
+    for verb in ("approve", "assign", "send", "cancel", "retry", "redraft"):
         assert (await submit_form(told.stranger, f"{at}/{verb}")).status_code == 404, verb
     assert "amina" not in await get_page(told.stranger, "/outbound")
     found = await told.stranger.client.get("/outbound/recipients?find=amina&channel=email", headers=PART)

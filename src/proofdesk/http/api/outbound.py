@@ -116,7 +116,7 @@ class DeliveryTotalsSchema(row_schema(DeliveryTotals, omit=("stopped_early",))):
 class AssignmentBody(JsonBody):
     """Who is asked to approve."""
 
-    username: str = Field(description="Username of an approver or manager, or of the owner.")
+    username: str = Field("", description="Username of an approver or manager, or of the owner.")
 
 
 OutboundAnswer = schema("OneOutbound", outbound=OutboundSchema)

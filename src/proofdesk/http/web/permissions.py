@@ -8,9 +8,9 @@ from proofdesk.projects import roles
 _ROLE_OF_FORM = (
     (re.compile(r"/outbound/(kill-switch|rules|[^/]+/(approve|send|retry))"), "approver"),
     (re.compile(r"/(outbound|jobs|suppressions|incidents|commitments)(/|$)"), "editor"),
-    (re.compile(r"/settings/(members|project|invitations)(/|$)"), "manager"),
+    (re.compile(r"/settings/(members|project)(/|$)"), "manager"),
 )
-_EDITING_PAGE = re.compile(r"/outbound(\?(.*&)?compose=|/[^/?]+/edit)")
+_EDITING_PAGE = re.compile(r"/outbound(\?(.*&)?compose=|/[^/?]+/edit)|/commitments/calendar")
 
 
 class Permissions:
