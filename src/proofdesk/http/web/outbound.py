@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from proofdesk.accounts.session_queries import UserSession
+from proofdesk.database.pool import Database
 from proofdesk.errors import Conflict, Denied, Invalid, ProofdeskError, Unavailable
 from proofdesk.http.dependencies import (
     Config,
@@ -247,43 +248,43 @@ async def _listed(request: Request, scope: Scope, query: dict[str, str], number:
     mine = scope.actor.username if query["assigned"] else None
     message_filter = messages.build_filter(query["status"], channel, q, query["delivery"], mine)
     rows, total = await messages.list_messages(db, scope, message_filter, PAGE_SIZE, first)
-    counts = await messages.count_by_state(db, scope, channel, q)
-    failed = await messages.count_undelivered(db, scope, channel)
     contacts = await recipients.load_contacts(db, scope, (m.recipient_ref for m in rows))
-    states = {"": "All"} | outbound_views.STATES
     return query | {
         "rows": [outbound_views.message_row(m, contacts) for m in rows],
-        "states": [
-            (
-                Choice(
-                    _url(query | {"status": state, "delivery": "", "assigned": ""}),
-                    label,
-                    state == query["status"] and not query["delivery"] and not query["assigned"],
-                ),
-                _count(counts, state),
-            )
-            for state, label in states.items()
-        ]
-        + [
-            (
-                Choice(
-                    _url(query | {"status": "", "delivery": "failed", "assigned": ""}),
-                    "Not delivered",
-                    bool(query["delivery"]),
-                ),
-                failed,
-            ),
-            (
-                Choice(_url(query | WAITING_FOR_ME), "Waiting for your approval", bool(query["assigned"])),
-                await messages.count_assigned(db, scope),
-            ),
-        ],
+        "states": await _state_choices(db, scope, query),
         "channels": [Choice(c, n, c == channel) for c, n in ({"": "Any channel"} | outbound_views.CHANNELS).items()],
         "is_set": any(query.values()),
         "range_text": f"{first + 1} to {first + len(rows)} of {view_models.format_number(total)}" if rows else "",
         "newer_url": _url(query, number - 1) if number > 1 else "",
         "older_url": _url(query, number + 1) if first + len(rows) < total else "",
     }
+
+
+async def _state_choices(db: Database, scope: Scope, query: dict[str, str]) -> list[tuple[Choice, object]]:
+    """Return the lists of messages that the page links to, each with its number."""
+    counts = await messages.count_by_state(db, scope, query["channel"] or None, query["q"])
+    failed = await messages.count_undelivered(db, scope, query["channel"] or None)
+    all_states = not query["delivery"] and not query["assigned"]
+    reset = {"delivery": "", "assigned": ""}
+    return [
+        *(
+            (
+                Choice(_url(query | reset | {"status": state}), label, all_states and state == query["status"]),
+                _count(counts, state),
+            )
+            for state, label in ({"": "All"} | outbound_views.STATES).items()
+        ),
+        (
+            Choice(
+                _url(query | reset | {"status": "", "delivery": "failed"}), "Not delivered", bool(query["delivery"])
+            ),
+            failed,
+        ),
+        (
+            Choice(_url(query | WAITING_FOR_ME), "Waiting for your approval", bool(query["assigned"])),
+            await messages.count_assigned(db, scope),
+        ),
+    ]
 
 
 def _count(counts: dict[str, int], state: str) -> str:
