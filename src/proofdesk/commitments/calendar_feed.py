@@ -39,6 +39,7 @@ async def load_feed(db: Database, scope: Scope) -> CalendarFeed | None:
 
 async def create_feed(db: Database, scope: Scope) -> str:
     """Create a new address and return its path. An earlier address stops working."""
+    scope.require("editor")
     token = secrets.token_urlsafe(32)
     async with db.scoped(scope) as conn:
         await feed_queries.store_feed(conn, scope, _hash(token), scope.actor.username or "")
@@ -48,6 +49,7 @@ async def create_feed(db: Database, scope: Scope) -> str:
 
 async def delete_feed(db: Database, scope: Scope) -> None:
     """Delete the calendar of the project: its address stops working."""
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         if await feed_queries.delete_feed(conn, scope):
             await events.record(

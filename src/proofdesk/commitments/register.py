@@ -76,6 +76,7 @@ async def change(
 
     Raises `CommitmentNotFound` and `InvalidCommitment`.
     """
+    scope.require("editor")
     async with db.scoped(scope) as conn:
         today = await _today(conn, scope, default_timezone)
         number = (await _get(conn, scope, commitment_id, today)).id
