@@ -37,6 +37,7 @@ DEFINERS = {
     "count_terms": "a trigger: the projects of the rows that were changed",
     "find_evidence": "the project that the transaction has set",
     "gather_counts": "the project that the transaction has set",
+    "member_role": "the role of one user in one project",
     "memberships": "the ids of a user's projects, from which `scope` decides what they may enter",
     "names_of": "the project that the transaction has set",
     "newest_inbound": "the project that the transaction has set",

@@ -12,6 +12,7 @@ from proofdesk.errors import Unavailable
 
 # Tables of the whole installation. They refer to projects, but hold no content of a project.
 NOT_SCOPED = {
+    "backups",
     "account_scopes",
     "projects",
     "app_users",

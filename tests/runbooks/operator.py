@@ -19,7 +19,7 @@ ELSEWHERE = re.compile(
 )
 """How a fix begins that a person carries out elsewhere: in Chatwoot, at the provider, in a proxy, in a browser."""
 JOBS = {"proofdesk sync": "/jobs/chatwoot/sync", "proofdesk embed": "/jobs/embeddings/run"}
-MAX_FIXES = 6
+MAX_FIXES = 10
 
 
 @dataclass

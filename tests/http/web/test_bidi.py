@@ -24,11 +24,13 @@ ISOLATING = {"a", "b", "bdi", "blockquote", "caption", "code", "dd", "div", "dt"
 """Elements that are blocks, that browsers isolate, or that `base.css` does; what is shown is all that they hold."""
 OURS = {
     "binding.user_id", "card.by_meaning", "card.by_words", "check.expected", "check.fix", "code",
-    "conversation.number", "entry.label", "fix.label", "group.conversation", "inside", "job.label", "label",
-    "message.max_retries", "message.retry_count", "minutes", "part.text", "policy.cap", "policy.channel",
-    "policy.hours", "policy.sent", "preview.channel", "request_id", "row.channel", "row.entity", "row.id",
-    "run.trigger", "runbook.slug", "start.conversations", "start.messages", "start.ready", "status", "thread.number",
-    "took_ms", "value", "version.number",
+    "commitment.confidence", "commitment.side", "commitment.suggestion", "conversation.number", "day",
+    "entry.count", "entry.count_label", "entry.label", "fix.label", "group.conversation", "hour", "incident.lasted",
+    "inside", "job.label", "key.prefix", "label", "message.max_retries", "message.retry_count", "minutes",
+    "o.label", "part.text", "policy.cap", "policy.channel", "policy.hours", "policy.sent", "preview.channel",
+    "request_id", "row.channel", "row.entity", "row.id", "run.trigger", "runbook.slug", "sent.label", "sent.status",
+    "start.conversations", "start.messages", "start.ready", "status", "thread.number", "took_ms", "value",
+    "version.number",
 }  # fmt: skip
 """What may stand beside other words: numbers and words of our own, and the parts of a snippet, which is one text."""
 

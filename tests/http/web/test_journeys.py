@@ -64,6 +64,7 @@ def desk(tidy_url: str, studio: tuple[ChatwootSimulator, str], tmp_path: Path) -
 async def tab(desk: str, db: Database, visit: Visit) -> Page:
     """A tab of somebody who has an account and nothing else."""
     await accounts.create(db, "amina", PASSWORD)
+    await accounts.allow_sources(db, "amina", system_actor(), allowed=True)
     page = await visit(desk)
     page.set_default_timeout(60_000)
     return page
