@@ -2,8 +2,10 @@
 
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from proofdesk import logging as proofdesk_logging
 from proofdesk import settings
@@ -176,19 +178,27 @@ def test_links_to_chatwoot_carry_no_credentials(monkeypatch: pytest.MonkeyPatch)
     assert loaded.chatwoot_links == "https://chat.example/desk"
 
 
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Undo `logging.setup` after the test, for the tests that follow in this process."""
+    root = logging.getLogger()
+    handlers, levels = root.handlers, {name: logging.getLogger(name).level for name in (None, *root.manager.loggerDict)}
+    yield
+    root.handlers = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("restored_logging")
 def test_logs_hold_no_secret(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers, logging.getLogger().level
-    loaded = load(monkeypatch, OPENAI_API_KEY=SECRET, LOG_FORMAT="json")
+    proofdesk_logging.setup(load(monkeypatch, OPENAI_API_KEY=SECRET, LOG_FORMAT="json"))
+    logging.getLogger("library").warning("refused %s", SECRET)
     try:
-        proofdesk_logging.setup(loaded)
-        logging.getLogger("library").warning("refused %s", SECRET)
-        try:
-            raise ValueError(SECRET)
-        except ValueError:
-            logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
-        proofdesk_logging.get_logger("proofdesk.test").warning("event", inner={"list": [SECRET, "https://u:pw@host/x"]})
-    finally:
-        root.handlers, root.level = handlers, level
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("library").exception("failed", extra={"url": f"https://a:{SECRET}@b"})
+    proofdesk_logging.get_logger("proofdesk.test").warning("event", inner={"list": [SECRET, "https://u:pw@host/x"]})
     written = capsys.readouterr().err
     assert len(written.splitlines()) == 3
     assert SECRET not in written and "u:pw@" not in written

@@ -59,7 +59,15 @@ async def loaded(loaded_url: str) -> Scope:
         return scope
 
 
-@pytest.mark.parametrize("narrowing", [FilterParams(), FilterParams(status="open"), FilterParams(sender="contact")])
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        FilterParams(),
+        FilterParams(status="open"),
+        FilterParams(sender="contact"),
+        FilterParams(excluded=[[["zebra"]]]),
+    ],
+)
 @pytest.mark.fidelity(
     "PostgreSQL",
     "A table has no statistics after a bulk load until autovacuum runs.",

@@ -44,7 +44,8 @@ def servers(telegram_server: tuple[Telegram, str]) -> Iterator[dict[str, Any]]:
 async def installation(
     db: Database, owner_conn: psycopg.Connection, project: Inside, servers: dict[str, Any], database_url: str
 ) -> Any:
-    """Create a healthy installation; reset the simulators afterwards."""
+    """Create a healthy installation; reset the simulators afterwards, and Telegram's before, which all tests share."""
+    servers["telegram"][0].reset()
     yield await build(db, owner_conn, project, servers, database_url)
     servers["chatwoot"][0].reset_controls()
     servers["openai"][0].reset_controls()

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from proofdesk.core.certificates import ssl_context
-from proofdesk.core.response_limits import limit_bodies
+from proofdesk.core.response_limits import SMALL_RESPONSE, limit_bodies
 from proofdesk.errors import Unavailable
 
 MAX_TEXT_LENGTH = 4096
@@ -31,7 +31,6 @@ _HINTS = (
     ("initiate conversation", "They have to open a chat with the bot first."),
 )
 
-_MAX_BYTES = 2**20
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
 
 
@@ -99,7 +98,7 @@ class Bot:
             timeout=timeout,  # for each step: a call that did not even connect was not carried out
             verify=ssl_context(),
             headers={"accept-encoding": "identity"},
-            event_hooks={"response": [limit_bodies(_MAX_BYTES)]},
+            event_hooks={"response": [limit_bodies(SMALL_RESPONSE)]},
         )
         self._token, self._deadline = token, 3 * timeout  # a response that trickles reaches no timeout of a step
 

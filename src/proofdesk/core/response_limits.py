@@ -25,6 +25,10 @@ class LimitedStream(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+SMALL_RESPONSE = 2**20
+"""Bytes that a service of which little is asked may answer."""
+
+
 def limit_bodies(max_bytes: int) -> Callable[[httpx2.Response], Awaitable[None]]:
     """Return a response hook for a client. It does not unpack: ask for `identity` where a bomb could come."""
 

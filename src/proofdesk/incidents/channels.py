@@ -9,6 +9,7 @@ import httpx2
 from proofdesk.accounts import telegram
 from proofdesk.core import mail_relay
 from proofdesk.core.certificates import ssl_context
+from proofdesk.core.response_limits import SMALL_RESPONSE, limit_bodies
 from proofdesk.incidents import texts
 from proofdesk.incidents.notification_queries import ClaimedNotification
 from proofdesk.jobs.resources import Resources
@@ -89,7 +90,8 @@ def shorten(text: str) -> str:
 def _webhook(resources: Resources, url: str) -> Send:
     async def send(notification: ClaimedNotification) -> None:
         content = texts.event(notification, resources.settings.public_url)
-        async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=ssl_context()) as http:
+        hooks = {"response": [limit_bodies(SMALL_RESPONSE)]}
+        async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, verify=ssl_context(), event_hooks=hooks) as http:
             try:
                 response = await http.post(url, json=content, headers={ID_HEADER: str(notification.id)})
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:  # its text may hold the address, which is a secret

@@ -8,12 +8,11 @@ import httpx2
 
 from proofdesk.accounts.sessions import PROBE_SUFFIX
 from proofdesk.core.certificates import ssl_context
-from proofdesk.core.response_limits import limit_bodies
+from proofdesk.core.response_limits import SMALL_RESPONSE, limit_bodies
 from proofdesk.runbooks.context import CheckSkippedError, RunbookContext
 
 ECHO_PATH = "/auth/echo"
 _TIMEOUT = 5.0  # seconds
-_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ async def probe_public_address(context: RunbookContext) -> PublicProbe:
         "accept": "application/json",
     }
     try:
-        hooks = {"response": [limit_bodies(_MAX_BYTES)]}
+        hooks = {"response": [limit_bodies(SMALL_RESPONSE)]}
         async with asyncio.timeout(_TIMEOUT), httpx2.AsyncClient(verify=ssl_context(), event_hooks=hooks) as client:
             response = await client.get(url + ECHO_PATH, headers=headers)
     except (httpx2.HTTPError, TimeoutError) as error:

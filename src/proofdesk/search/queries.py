@@ -35,13 +35,17 @@ CONVERSATION_FILTER = sql.SQL("""
     AND (%(required_terms)s::text[] IS NULL OR (c.account_id, c.conversation_id) IN (
         SELECT t.account_id, t.conversation_id
         FROM unnest(%(required_words)s::int[], %(required_terms)s::text[]) w (word, term)
-        JOIN search_postings t ON t.project_id = %(project)s AND t.term = w.term
+        CROSS JOIN LATERAL (
+            SELECT account_id, conversation_id FROM search_postings
+            WHERE project_id = %(project)s AND term = w.term OFFSET 0) t
         GROUP BY t.account_id, t.conversation_id HAVING count(DISTINCT w.word) = %(required_count)s))
     AND (%(excluded_terms)s::text[] IS NULL OR (c.account_id, c.conversation_id) NOT IN (
         SELECT t.account_id, t.conversation_id
         FROM unnest(%(excluded)s::int[], %(excluded_sizes)s::int[], %(excluded_words)s::int[],
             %(excluded_terms)s::text[]) w (number, size, word, term)
-        JOIN search_postings t ON t.project_id = %(project)s AND t.term = w.term
+        CROSS JOIN LATERAL (
+            SELECT account_id, conversation_id FROM search_postings
+            WHERE project_id = %(project)s AND term = w.term OFFSET 0) t
         GROUP BY w.number, w.size, t.account_id, t.conversation_id HAVING count(DISTINCT w.word) = w.size))""")
 CHUNK_FILTER = sql.SQL("""
     (%(from)s::timestamptz IS NULL OR k.created_at >= %(from)s)
